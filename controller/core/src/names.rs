@@ -1,0 +1,50 @@
+//! Every name that other programs, dashboards and people rely on. Upstream's where upstream has one.
+
+/// Taint the kubelet adds when it runs with an external cloud provider; matched by key alone.
+pub const TAINT_UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+/// Taint of a node whose machine is stopped; effect `NoSchedule`, no value.
+pub const TAINT_SHUTDOWN: &str = "node.cloudprovider.kubernetes.io/shutdown";
+/// Taint the cluster autoscaler puts on a node it is about to remove; matched by key alone.
+pub const TAINT_TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+
+/// Label that keeps a node out of every load balancer.
+pub const LABEL_EXCLUDE_FROM_LB: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+/// Zone of a node.
+pub const LABEL_ZONE: &str = "topology.kubernetes.io/zone";
+/// Zone of a node, the deprecated spelling.
+pub const LABEL_ZONE_BETA: &str = "failure-domain.beta.kubernetes.io/zone";
+/// Region of a node.
+pub const LABEL_REGION: &str = "topology.kubernetes.io/region";
+/// Region of a node, the deprecated spelling.
+pub const LABEL_REGION_BETA: &str = "failure-domain.beta.kubernetes.io/region";
+/// Machine type of a node.
+pub const LABEL_INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+/// Machine type of a node, the deprecated spelling.
+pub const LABEL_INSTANCE_TYPE_BETA: &str = "beta.kubernetes.io/instance-type";
+
+/// Annotation the kubelet writes with the IPs given by `--node-ip`.
+pub const ANNOTATION_PROVIDED_NODE_IP: &str = "alpha.kubernetes.io/provided-node-ip";
+/// Annotation form of `spec.loadBalancerSourceRanges`.
+pub const ANNOTATION_SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+/// Where the provider's handle of a load balancer is kept on its Service. Ours, not upstream's.
+pub const ANNOTATION_HANDLE: &str = "ccm.cloudprovider.io/load-balancer-handle";
+
+/// Finalizer that keeps a Service until its load balancer is gone.
+pub const FINALIZER_LB: &str = "service.kubernetes.io/load-balancer-cleanup";
+
+/// Node condition that says whether pod traffic is routed to the node.
+pub const CONDITION_NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
+
+/// Sources of Events, as upstream spells them.
+pub mod event_source {
+    /// Node initialisation.
+    pub const NODE: &str = "cloud-node-controller";
+    /// Node removal and the shutdown taint.
+    pub const LIFECYCLE: &str = "cloud-node-lifecycle-controller";
+    /// Load balancers.
+    pub const SERVICE: &str = "service-controller";
+    /// Routes; the underscore is upstream's.
+    pub const ROUTE: &str = "route_controller";
+    /// Leader election.
+    pub const LEADER: &str = "cloud-controller-manager";
+}
