@@ -1,6 +1,7 @@
 //! The cloud-provider API: the `.proto` files of `cloudprovider.v1`, the code generated from them, and the vocabulary of
 //! its errors. No logic.
 
+pub mod error;
 mod redact;
 
 /// Messages, clients and servers of `cloudprovider.v1`.
