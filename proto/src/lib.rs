@@ -12,3 +12,6 @@ pub mod v1 {
 
 /// The compiled descriptors of the package, for reflection and compatibility checks.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cloudprovider.v1.binpb"));
+
+/// The minors of `cloudprovider.v1` this build speaks, lowest first. Minors start at 1, so that a forgotten one shows.
+pub const API_MINORS: &[u32] = &[1];
