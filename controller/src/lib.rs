@@ -1,1 +1,8 @@
-//! Placeholder.
+//! The generic cloud-controller-manager: watches the cluster, asks a provider daemon what to do with the cloud, and writes
+//! the outcome back. It holds Kubernetes rights and no cloud secret.
+//!
+//! Deciding is [`controller_core`]'s; this crate observes and applies.
+
+pub mod clock;
+pub mod kube;
+pub mod queue;

@@ -3,6 +3,7 @@
 //! No clock, no randomness, no network and no Kubernetes client: the words for them are not in the manifest. Time comes in
 //! as an argument, so that every branch is a row in a table of tests.
 
+pub mod backoff;
 pub mod fault;
 pub mod names;
 pub mod provider;
