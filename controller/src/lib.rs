@@ -5,4 +5,5 @@
 
 pub mod clock;
 pub mod kube;
+pub mod progress;
 pub mod queue;
