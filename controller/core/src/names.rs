@@ -4,6 +4,11 @@
 pub const TAINT_UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
 /// Taint of a node whose machine is stopped; effect `NoSchedule`, no value.
 pub const TAINT_SHUTDOWN: &str = "node.cloudprovider.kubernetes.io/shutdown";
+/// Taint that lets Kubernetes detach the volumes of a node and move its pods away although its kubelet does not answer;
+/// effect `NoExecute`. Matched by key alone, so the value is ours to choose.
+pub const TAINT_OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+/// Value of [`TAINT_OUT_OF_SERVICE`] on a node that we tainted: one that a person tainted is left to that person.
+pub const OUT_OF_SERVICE_VALUE: &str = "cloud-stopped";
 /// Taint the cluster autoscaler puts on a node it is about to remove; matched by key alone.
 pub const TAINT_TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
@@ -29,11 +34,23 @@ pub const ANNOTATION_SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-bala
 /// Where the provider's handle of a load balancer is kept on its Service. Ours, not upstream's.
 pub const ANNOTATION_HANDLE: &str = "ccm.cloudprovider.io/load-balancer-handle";
 
+/// Annotation of a Node with which a person lets a Node go that the removal lock holds back: value `true`. It waives the
+/// limit on how many go at once and the need for a canary, never the proof that the machine is gone. Ours, not upstream's.
+pub const ANNOTATION_ALLOW_REMOVAL: &str = "ccm.cloudprovider.io/allow-removal";
+
+/// Field manager under which node labels, addresses and taints are written. Labels under it are kept up to date; labels
+/// that somebody else wrote since are left to them. Ours, not upstream's.
+pub const FIELD_MANAGER_NODE: &str = "ccm.cloudprovider.io/node";
+
 /// Finalizer that keeps a Service until its load balancer is gone.
 pub const FINALIZER_LB: &str = "service.kubernetes.io/load-balancer-cleanup";
 
 /// Node condition that says whether pod traffic is routed to the node.
 pub const CONDITION_NETWORK_UNAVAILABLE: &str = "NetworkUnavailable";
+
+/// Node condition that says why a Node whose machine is gone is not removed; absent when nothing holds it back. Ours, not
+/// upstream's.
+pub const CONDITION_REMOVAL_BLOCKED: &str = "CloudRemovalBlocked";
 
 /// Sources of Events, as upstream spells them.
 pub mod event_source {

@@ -1,6 +1,9 @@
 //! What the controller keeps of Kubernetes objects: only the fields a decision reads.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::time::Timestamp;
 
@@ -99,6 +102,9 @@ pub struct Node {
     pub deleting: bool,
     /// All labels.
     pub labels: BTreeMap<String, String>,
+    /// Keys of the labels whose present value our node controller wrote (field manager
+    /// [`crate::names::FIELD_MANAGER_NODE`]). A label that somebody else has written since is no longer among them.
+    pub owned_labels: BTreeSet<String>,
     /// Annotations, without values over 4 KiB and the `kubectl` last-applied one.
     pub annotations: BTreeMap<String, String>,
     /// `spec.providerID`; empty when unset.
@@ -113,6 +119,8 @@ pub struct Node {
     pub ready: Option<Condition>,
     /// Condition `NetworkUnavailable`; `None` when absent.
     pub network_unavailable: Option<Condition>,
+    /// Condition [`crate::names::CONDITION_REMOVAL_BLOCKED`]; `None` when absent.
+    pub removal_blocked: Option<Condition>,
 }
 
 impl Node {

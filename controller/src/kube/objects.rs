@@ -4,9 +4,13 @@
 //! Reading only these fields keeps the caches small whatever else an object carries: image lists, managed fields, the
 //! annotations of other systems.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use controller_core::{time::Timestamp, view};
+use controller_core::{names, time::Timestamp, view};
 use k8s_openapi::{
     api::core::v1::{Node, Service},
     apimachinery::pkg::{
@@ -200,12 +204,27 @@ fn kept_annotations(metadata: &mut ObjectMeta, longest: usize) -> BTreeMap<Strin
     annotations
 }
 
+/// The labels that the managed fields give to our node controller. An entry looks like
+/// `{"f:metadata": {"f:labels": {"f:example.com/key": {}}}}`.
+fn owned_labels(metadata: &ObjectMeta) -> BTreeSet<String> {
+    metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|entry| entry.manager.as_deref() == Some(names::FIELD_MANAGER_NODE))
+        .filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:metadata")?.get("f:labels")?.as_object())
+        .flat_map(serde_json::Map::keys)
+        .filter_map(|field| field.strip_prefix("f:").map(str::to_owned))
+        .collect()
+}
+
 impl From<NodeObject> for view::Node {
     fn from(object: NodeObject) -> Self {
         let NodeObject { mut metadata, spec, status } = object;
         let condition = |kind: &str| status.conditions.iter().find(|c| c.kind == kind).map(condition_view);
         Self {
             annotations: kept_annotations(&mut metadata, LONGEST_NODE_ANNOTATION),
+            owned_labels: owned_labels(&metadata),
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
@@ -220,7 +239,8 @@ impl From<NodeObject> for view::Node {
                 .map(|t| view::Taint { key: t.key, value: t.value, effect: t.effect, time_added: t.time_added })
                 .collect(),
             ready: condition("Ready"),
-            network_unavailable: condition("NetworkUnavailable"),
+            network_unavailable: condition(names::CONDITION_NETWORK_UNAVAILABLE),
+            removal_blocked: condition(names::CONDITION_REMOVAL_BLOCKED),
             addresses: status
                 .addresses
                 .into_iter()
@@ -376,6 +396,21 @@ mod tests {
         assert_eq!(node.ready.as_ref().and_then(|ready| ready.last_transition), Some(Timestamp::from_secs(120)));
         assert!(!node.is_ready());
         assert_eq!(node.taints[0].time_added.as_deref(), Some("2026-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn only_labels_we_wrote_last_are_ours() {
+        let entry = |manager: &str, labels: serde_json::Value| {
+            json!({"manager": manager, "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:metadata": {"f:labels": labels}, "f:spec": {"f:providerID": {}}}})
+        };
+        let node = node(json!({"metadata": {"name": "n1", "managedFields": [
+            entry("kubelet", json!({".": {}, "f:kubernetes.io/hostname": {}})),
+            entry(names::FIELD_MANAGER_NODE, json!({"f:topology.kubernetes.io/zone": {}, "f:a.example/b": {}})),
+            {"manager": names::FIELD_MANAGER_NODE, "operation": "Update", "subresource": "status",
+                "fieldsV1": {"f:status": {"f:addresses": {}}}},
+        ]}}));
+        assert_eq!(node.owned_labels.into_iter().collect::<Vec<_>>(), ["a.example/b", "topology.kubernetes.io/zone"]);
     }
 
     #[test]
