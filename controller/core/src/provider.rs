@@ -275,6 +275,19 @@ pub struct Route {
     pub annotations: BTreeMap<String, String>,
 }
 
+/// One mutating call to the cloud that a load balancer still needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanStep {
+    /// The cloud's name of the call.
+    pub action: String,
+    /// What it acts on.
+    pub target: String,
+    /// Why, for people.
+    pub reason: String,
+    /// The cloud has to be waited for afterwards.
+    pub waits: bool,
+}
+
 /// A load balancer found by the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedLoadBalancer {
