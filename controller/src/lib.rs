@@ -6,4 +6,5 @@
 pub mod clock;
 pub mod kube;
 pub mod progress;
+pub mod provider;
 pub mod queue;
