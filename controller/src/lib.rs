@@ -5,6 +5,8 @@
 
 pub mod clock;
 pub mod kube;
+pub mod metrics;
 pub mod progress;
 pub mod provider;
 pub mod queue;
+pub mod version;

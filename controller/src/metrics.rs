@@ -1,0 +1,175 @@
+//! What the process measures about itself: upstream's metric names where upstream has one, so that dashboards and alerts
+//! carry over, and our own for what is new.
+//!
+//! Every family is registered once, in [`Metrics::new`]. To measure something new, add a field to the group it belongs to.
+
+mod families;
+mod loops;
+mod process;
+mod provider;
+mod rest_client;
+mod text;
+mod workqueue;
+
+use std::sync::Mutex;
+
+use prometheus_client::registry::Registry;
+
+use self::{families::Registrar, workqueue::QueueFamilies};
+pub use self::{
+    families::{CounterVec, FloatGauge, FloatGaugeVec, GaugeVec, HistogramVec},
+    loops::{AppMetrics, EventMetrics, LifecycleMetrics, NodeMetrics, RouteMetrics, ServiceMetrics},
+    provider::ProviderMetrics,
+    rest_client::RestClientMetrics,
+    workqueue::QueueMetrics,
+};
+
+/// Every metric of the process, and the registry that renders them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    refreshers: Refreshers,
+    queues: QueueFamilies,
+    /// cloud-node-controller.
+    pub node: NodeMetrics,
+    /// cloud-node-lifecycle-controller.
+    pub lifecycle: LifecycleMetrics,
+    /// service-controller.
+    pub service: ServiceMetrics,
+    /// route-controller.
+    pub route: RouteMetrics,
+    /// Calls to the provider daemons.
+    pub provider: ProviderMetrics,
+    /// Calls to the kube-apiserver.
+    pub rest_client: RestClientMetrics,
+    /// Leader election and which controllers run.
+    pub app: AppMetrics,
+    /// Events sent and dropped.
+    pub events: EventMetrics,
+}
+
+/// Called before each rendering, for values that change with time alone.
+#[derive(Default)]
+struct Refreshers(Mutex<Vec<Box<dyn Fn() + Send + Sync>>>);
+
+impl std::fmt::Debug for Refreshers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Refreshers")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All families, registered, at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        let to = &mut Registrar(&mut registry);
+        let queues = QueueFamilies::register(to);
+        let node = NodeMetrics::register(to);
+        let lifecycle = LifecycleMetrics::register(to);
+        let service = ServiceMetrics::register(to);
+        let route = RouteMetrics::register(to);
+        let provider = ProviderMetrics::register(to);
+        let rest_client = RestClientMetrics::register(to);
+        let app = AppMetrics::register(to);
+        let events = EventMetrics::register(to);
+        process::register(to);
+        Self {
+            registry,
+            refreshers: Refreshers::default(),
+            queues,
+            node,
+            lifecycle,
+            service,
+            route,
+            provider,
+            rest_client,
+            app,
+            events,
+        }
+    }
+
+    /// The `workqueue_*` metrics of the queue with this name.
+    pub fn workqueue(&self, name: &str) -> QueueMetrics {
+        self.queues.of(name)
+    }
+
+    /// Calls `refresh` before each rendering: for gauges such as "running since" that nobody sets when they change.
+    pub fn before_rendering(&self, refresh: impl Fn() + Send + Sync + 'static) {
+        self.refreshers.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Box::new(refresh));
+    }
+
+    /// All metrics as `OpenMetrics` text.
+    pub fn open_metrics_text(&self) -> String {
+        for refresh in self.refreshers.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
+            refresh();
+        }
+        let mut out = String::new();
+        prometheus_client::encoding::text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
+        out
+    }
+
+    /// All metrics in the Prometheus text format 0.0.4, spelled as the Go client spells them.
+    pub fn prometheus_text(&self) -> String {
+        text::from_open_metrics(&self.open_metrics_text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of `/metrics` that dashboards for the upstream cloud-controller-manager rely on.
+    #[test]
+    fn upstream_names_are_there() {
+        let metrics = Metrics::new();
+        let queue = metrics.workqueue("service");
+        queue.adds.inc();
+        queue.work_duration.observe(0.1);
+        metrics.node.initial_sync_delay.observe(1.0);
+        metrics.lifecycle.provider_calls.with(["instance_exists", "success"]).inc();
+        metrics.route.sync_total.with(["success", "node_add"]).inc();
+        metrics.rest_client.requests.with(["200", "GET", "h:1"]).inc();
+        metrics.app.leader.with(["cloud-controller-manager"]).set(1);
+        let text = metrics.prometheus_text();
+        for line in [
+            "# TYPE workqueue_adds_total counter",
+            "workqueue_adds_total{name=\"service\"} 1",
+            "workqueue_depth{name=\"service\"} 0",
+            "# TYPE workqueue_work_duration_seconds histogram",
+            "workqueue_work_duration_seconds_bucket{le=\"1e-08\",name=\"service\"} 0",
+            "workqueue_work_duration_seconds_bucket{le=\"1\",name=\"service\"} 1",
+            "node_controller_initial_node_sync_delay_seconds_bucket{le=\"1024\"} 1",
+            "cloud_node_lifecycle_controller_cloud_provider_calls_total{operation=\"instance_exists\",result=\"success\"} 1",
+            "# TYPE service_controller_loadbalancer_sync_total counter",
+            "service_controller_loadbalancer_sync_total 0",
+            "service_controller_nodesync_error_total 0",
+            "route_controller_route_sync_total{outcome=\"success\",trigger=\"node_add\"} 1",
+            "rest_client_requests_total{code=\"200\",method=\"GET\",host=\"h:1\"} 1",
+            "leader_election_master_status{name=\"cloud-controller-manager\"} 1",
+            "# TYPE kubernetes_build_info gauge",
+            "# TYPE process_start_time_seconds gauge",
+            "# TYPE process_resident_memory_bytes gauge",
+        ] {
+            assert!(text.lines().any(|have| have == line), "missing {line:?} in\n{text}");
+        }
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
+    }
+
+    #[test]
+    fn values_that_age_are_refreshed_before_each_rendering() {
+        let metrics = Metrics::new();
+        let queue = metrics.workqueue("node");
+        let longest = queue.longest.clone();
+        metrics.before_rendering(move || {
+            longest.set(2.5);
+        });
+        let text = metrics.prometheus_text();
+        assert!(text.contains("workqueue_longest_running_processor_seconds{name=\"node\"} 2.5\n"), "{text}");
+    }
+}
