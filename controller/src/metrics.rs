@@ -11,8 +11,6 @@ mod rest_client;
 mod text;
 mod workqueue;
 
-use std::sync::Mutex;
-
 use prometheus_client::registry::Registry;
 
 use self::{families::Registrar, workqueue::QueueFamilies};
@@ -28,7 +26,6 @@ pub use self::{
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    refreshers: Refreshers,
     queues: QueueFamilies,
     /// cloud-node-controller.
     pub node: NodeMetrics,
@@ -46,16 +43,6 @@ pub struct Metrics {
     pub app: AppMetrics,
     /// Events sent and dropped.
     pub events: EventMetrics,
-}
-
-/// Called before each rendering, for values that change with time alone.
-#[derive(Default)]
-struct Refreshers(Mutex<Vec<Box<dyn Fn() + Send + Sync>>>);
-
-impl std::fmt::Debug for Refreshers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Refreshers")
-    }
 }
 
 impl Default for Metrics {
@@ -79,36 +66,17 @@ impl Metrics {
         let app = AppMetrics::register(to);
         let events = EventMetrics::register(to);
         process::register(to);
-        Self {
-            registry,
-            refreshers: Refreshers::default(),
-            queues,
-            node,
-            lifecycle,
-            service,
-            route,
-            provider,
-            rest_client,
-            app,
-            events,
-        }
+        Self { registry, queues, node, lifecycle, service, route, provider, rest_client, app, events }
     }
 
-    /// The `workqueue_*` metrics of the queue with this name.
+    /// The `workqueue_*` metrics of the queue with this name; the queue tells them what it does.
     pub fn workqueue(&self, name: &str) -> QueueMetrics {
         self.queues.of(name)
     }
 
-    /// Calls `refresh` before each rendering: for gauges such as "running since" that nobody sets when they change.
-    pub fn before_rendering(&self, refresh: impl Fn() + Send + Sync + 'static) {
-        self.refreshers.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(Box::new(refresh));
-    }
-
     /// All metrics as `OpenMetrics` text.
     pub fn open_metrics_text(&self) -> String {
-        for refresh in self.refreshers.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
-            refresh();
-        }
+        self.queues.refresh();
         let mut out = String::new();
         prometheus_client::encoding::text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
         out
@@ -122,15 +90,18 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::queue::Observer as _;
 
     /// The names of `/metrics` that dashboards for the upstream cloud-controller-manager rely on.
     #[test]
     fn upstream_names_are_there() {
         let metrics = Metrics::new();
         let queue = metrics.workqueue("service");
-        queue.adds.inc();
-        queue.work_duration.observe(0.1);
+        queue.added();
+        queue.worked(Duration::from_millis(100));
         metrics.node.initial_sync_delay.observe(1.0);
         metrics.lifecycle.provider_calls.with(["instance_exists", "success"]).inc();
         metrics.route.sync_total.with(["success", "node_add"]).inc();
@@ -159,17 +130,5 @@ mod tests {
             assert!(text.lines().any(|have| have == line), "missing {line:?} in\n{text}");
         }
         assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
-    }
-
-    #[test]
-    fn values_that_age_are_refreshed_before_each_rendering() {
-        let metrics = Metrics::new();
-        let queue = metrics.workqueue("node");
-        let longest = queue.longest.clone();
-        metrics.before_rendering(move || {
-            longest.set(2.5);
-        });
-        let text = metrics.prometheus_text();
-        assert!(text.contains("workqueue_longest_running_processor_seconds{name=\"node\"} 2.5\n"), "{text}");
     }
 }

@@ -1,29 +1,71 @@
 //! `workqueue_*`, as client-go names them.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
+use tokio::time::Instant;
 
 use super::families::{CounterVec, FloatGauge, FloatGaugeVec, GaugeVec, HistogramVec, Registrar, exponential};
+use crate::queue::Observer;
 
 /// The metrics of one work queue.
 #[derive(Clone, Debug)]
 pub struct QueueMetrics {
-    /// Keys waiting to be handled.
-    pub depth: Gauge,
-    /// Keys added, re-additions of waiting keys left out.
-    pub adds: Counter,
-    /// Keys put back because handling them failed.
-    pub retries: Counter,
-    /// Seconds a key waited before it was handled.
-    pub queue_duration: Histogram,
-    /// Seconds the handling of a key took.
-    pub work_duration: Histogram,
-    /// Seconds that keys now being handled have been so, all together.
-    pub unfinished: FloatGauge,
-    /// Seconds that the longest of the keys now being handled has been so.
-    pub longest: FloatGauge,
+    depth: Gauge,
+    adds: Counter,
+    retries: Counter,
+    queue_duration: Histogram,
+    work_duration: Histogram,
+    unfinished: FloatGauge,
+    longest: FloatGauge,
+    /// When each piece of work under way began.
+    running: Arc<Mutex<Vec<Instant>>>,
 }
 
-#[derive(Clone, Debug)]
+impl Observer for QueueMetrics {
+    fn depth(&self, due: usize) {
+        self.depth.set(i64::try_from(due).unwrap_or(i64::MAX));
+    }
+
+    fn added(&self) {
+        self.adds.inc();
+    }
+
+    fn retried(&self) {
+        self.retries.inc();
+    }
+
+    fn waited(&self, time: Duration) {
+        self.queue_duration.observe(time.as_secs_f64());
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+    }
+
+    fn worked(&self, time: Duration) {
+        self.work_duration.observe(time.as_secs_f64());
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        // The piece that ended is the one that began nearest to `time` ago.
+        let off = |began: &Instant| began.elapsed().abs_diff(time);
+        if let Some(at) = (0..running.len()).min_by_key(|at| off(&running[*at])) {
+            running.swap_remove(at);
+        }
+    }
+}
+
+impl QueueMetrics {
+    /// Brings the values that grow with time alone up to date.
+    fn refresh(&self) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let ages = running.iter().map(Instant::elapsed);
+        self.unfinished.set(ages.clone().map(|age| age.as_secs_f64()).sum());
+        self.longest.set(ages.max().unwrap_or_default().as_secs_f64());
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct QueueFamilies {
     depth: GaugeVec<1>,
     adds: CounterVec<1>,
@@ -32,6 +74,7 @@ pub(super) struct QueueFamilies {
     work_duration: HistogramVec<1>,
     unfinished: FloatGaugeVec<1>,
     longest: FloatGaugeVec<1>,
+    made: Mutex<BTreeMap<String, QueueMetrics>>,
 }
 
 impl QueueFamilies {
@@ -63,10 +106,22 @@ impl QueueFamilies {
                 "How many seconds has the longest running processor for workqueue been running",
                 ["name"],
             ),
+            made: Mutex::default(),
         }
     }
 
     pub(super) fn of(&self, name: &str) -> QueueMetrics {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry(name.to_owned()).or_insert_with(|| self.make(name)).clone()
+    }
+
+    pub(super) fn refresh(&self) {
+        for queue in self.made.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            queue.refresh();
+        }
+    }
+
+    fn make(&self, name: &str) -> QueueMetrics {
         QueueMetrics {
             depth: self.depth.with([name]),
             adds: self.adds.with([name]),
@@ -75,6 +130,32 @@ impl QueueFamilies {
             work_duration: self.work_duration.with([name]),
             unfinished: self.unfinished.with([name]),
             longest: self.longest.with([name]),
+            running: Arc::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test(start_paused = true)]
+    async fn work_under_way_grows_older_until_it_ends() {
+        let metrics = Metrics::new();
+        let queue = metrics.workqueue("node");
+        let gauges = || {
+            metrics.prometheus_text();
+            (queue.unfinished.get(), queue.longest.get())
+        };
+        queue.waited(Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        metrics.workqueue("node").waited(Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(gauges(), (9.0, 7.0), "one runs for 7 s, the other for 2 s");
+        queue.worked(Duration::from_secs(7));
+        assert_eq!(gauges(), (2.0, 2.0));
+        queue.worked(Duration::from_secs(2));
+        assert_eq!(gauges(), (0.0, 0.0));
     }
 }
