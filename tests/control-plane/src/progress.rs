@@ -1,0 +1,61 @@
+//! Progress of long work on standard error: one live line on a terminal, else a line every few seconds.
+//!
+//! It is written to the stream itself, not through the macros, because the test harness hides what goes through those: the
+//! first `cargo test` would seem to hang for minutes.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Shows what is being done, and for how long.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    started: Instant,
+    printed: Option<Instant>,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} control-plane: {msg} [{elapsed_precise}]") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { bar, started: Instant::now(), printed: None }
+    }
+
+    /// The present state of affairs; not every call is shown.
+    pub(crate) fn update(&mut self, message: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(message.to_owned());
+        } else if self.printed.is_none_or(|printed| printed.elapsed() >= EVERY) {
+            self.say(message);
+        }
+    }
+
+    /// A line that is shown in any case, and stays.
+    pub(crate) fn say(&mut self, message: &str) {
+        if let Some(bar) = &self.bar {
+            bar.println(format!("control-plane: {message}"));
+            return;
+        }
+        self.printed = Some(Instant::now());
+        let elapsed = HumanDuration(self.started.elapsed());
+        // Progress that nobody can see is no reason to fail.
+        let _ = writeln!(std::io::stderr().lock(), "control-plane: {message} [{elapsed:#}]");
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
