@@ -4,6 +4,7 @@
 //! as an argument, so that every branch is a row in a table of tests.
 
 pub mod backoff;
+pub mod event_limits;
 pub mod fault;
 pub mod names;
 pub mod provider;

@@ -1,4 +1,7 @@
 //! Kubernetes: what is read from it and written to it.
 
 pub mod cache;
+pub mod events;
 pub mod objects;
+#[cfg(test)]
+pub(crate) mod scripted;
