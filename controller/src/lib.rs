@@ -4,6 +4,7 @@
 //! Deciding is [`controller_core`]'s; this crate observes and applies.
 
 pub mod clock;
+pub mod config;
 pub mod kube;
 pub mod metrics;
 pub mod progress;

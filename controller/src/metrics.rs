@@ -6,7 +6,6 @@
 mod families;
 mod loops;
 mod process;
-mod provider;
 mod rest_client;
 mod text;
 mod workqueue;
@@ -17,7 +16,6 @@ use self::{families::Registrar, workqueue::QueueFamilies};
 pub use self::{
     families::{CounterVec, FloatGauge, FloatGaugeVec, GaugeVec, HistogramVec},
     loops::{AppMetrics, EventMetrics, LifecycleMetrics, NodeMetrics, RouteMetrics, ServiceMetrics},
-    provider::ProviderMetrics,
     rest_client::RestClientMetrics,
     workqueue::QueueMetrics,
 };
@@ -36,7 +34,7 @@ pub struct Metrics {
     /// route-controller.
     pub route: RouteMetrics,
     /// Calls to the provider daemons.
-    pub provider: ProviderMetrics,
+    pub provider: crate::provider::Metrics,
     /// Calls to the kube-apiserver.
     pub rest_client: RestClientMetrics,
     /// Leader election and which controllers run.
@@ -61,7 +59,7 @@ impl Metrics {
         let lifecycle = LifecycleMetrics::register(to);
         let service = ServiceMetrics::register(to);
         let route = RouteMetrics::register(to);
-        let provider = ProviderMetrics::register(to);
+        let provider = crate::provider::Metrics::new(to.0);
         let rest_client = RestClientMetrics::register(to);
         let app = AppMetrics::register(to);
         let events = EventMetrics::register(to);

@@ -4,8 +4,10 @@
 //! as an argument, so that every branch is a row in a table of tests.
 
 pub mod backoff;
+pub mod controllers_flag;
 pub mod event_limits;
 pub mod fault;
+pub mod go_duration;
 pub mod names;
 pub mod provider;
 pub mod time;

@@ -273,6 +273,7 @@ mod tests {
         let call = api.next().await;
         let path = format!("/api/v1/namespaces/shop/events/{name}");
         assert_eq!((call.method.as_str(), call.path.as_str()), ("PATCH", path.as_str()));
+        assert_eq!(call.query, "", "a merge patch needs no parameters");
         assert_eq!(call.body["count"], 2);
         call.answer(200, &body);
         recorder.flush(Duration::from_secs(1)).await;
