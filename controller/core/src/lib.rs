@@ -3,12 +3,20 @@
 //! No clock, no randomness, no network and no Kubernetes client: the words for them are not in the manifest. Time comes in
 //! as an argument, so that every branch is a row in a table of tests.
 
+pub mod addresses;
 pub mod backoff;
 pub mod controllers_flag;
 pub mod event_limits;
 pub mod fault;
 pub mod go_duration;
+pub mod labels;
 pub mod names;
+pub mod node;
 pub mod provider;
+pub mod taints;
 pub mod time;
 pub mod view;
+
+#[cfg(test)]
+#[allow(dead_code)]
+mod fixtures;

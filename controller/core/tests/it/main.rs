@@ -1,0 +1,3 @@
+//! Tests over the crate as a whole.
+
+mod upstream_inventory;
