@@ -1,0 +1,115 @@
+//! `cargo xtask …`: the chores of this repository.
+
+// A tool for people: it speaks on standard output.
+#![allow(clippy::print_stdout)]
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+/// Chores of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Check the rules that no compiler checks: rooms, modules, manifests, documents.
+    Tidy,
+    /// Everything that has to pass before a change goes in.
+    Ci,
+    /// Compare the API with its stored baseline.
+    Api {
+        /// Store what was added.
+        #[arg(long)]
+        accept: bool,
+        /// Store it even if it breaks what was there: only before anybody else has built against it.
+        #[arg(long, conflicts_with = "accept")]
+        replace: bool,
+    },
+    /// Bring up a real control plane, the controller and the mock provider, and show them at work.
+    #[command(disable_help_flag = true)]
+    Demo {
+        /// Arguments of the demo; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Measure.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Arguments of the benches; `--help` lists them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> Result<ExitCode> {
+    let root = root()?;
+    match Args::parse().chore {
+        Chore::Tidy => tidy(&root),
+        Chore::Ci => run(Command::new(root.join(".ci/run")).current_dir(&root)),
+        Chore::Api { accept, replace } => api(&root, accept, replace),
+        Chore::Demo { args } => run_package(&root, "demo", &args),
+        Chore::Bench { args } => run_package(&root, "benches", &args),
+    }
+}
+
+fn tidy(root: &Path) -> Result<ExitCode> {
+    let wrong = xtask::tidy::check(root)?;
+    for line in &wrong {
+        println!("{line}");
+    }
+    if wrong.is_empty() {
+        println!("tidy");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} to tidy up", wrong.len());
+    Ok(ExitCode::FAILURE)
+}
+
+fn api(root: &Path, accept: bool, replace: bool) -> Result<ExitCode> {
+    let mut command = cargo(root);
+    command.args(["test", "--quiet", "--package", "cloud-provider-api", "--test", "it"]);
+    if accept || replace {
+        command.env("API_BASELINE", if replace { "replace" } else { "accept" });
+    }
+    run(&mut command)
+}
+
+/// Builds and runs the binary of a package with the programs it starts. Release builds: what is shown and measured is what
+/// people would install.
+fn run_package(root: &Path, package: &str, args: &[OsString]) -> Result<ExitCode> {
+    let programs = ["cloud-controller-manager", "provider-mock", package];
+    let mut build = cargo(root);
+    build.args(["build", "--release"]).args(programs.iter().flat_map(|name| ["--package", name]));
+    if !build.status().context("cargo build")?.success() {
+        bail!("the build of {} failed", programs.join(", "));
+    }
+    run(cargo(root).args(["run", "--quiet", "--release", "--package", package, "--"]).args(args))
+}
+
+fn run(command: &mut Command) -> Result<ExitCode> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// The workspace: where cargo runs this from, or where it was built.
+fn root() -> Result<PathBuf> {
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).parent().map(Path::to_owned).context("xtask is in the workspace")
+}
