@@ -37,7 +37,7 @@ pub struct Builder {
 
 impl Builder {
     /// Runs kube-controller-manager too. Without it nothing makes `EndpointSlice`s, marks silent nodes, collects garbage,
-    /// empties namespaces or makes service accounts, and Pods are accepted without one.
+    /// empties namespaces or makes service accounts; Pods are accepted without one.
     #[must_use]
     pub fn with_controller_manager(mut self, run: bool) -> Self {
         self.controller_manager = run;
@@ -363,8 +363,8 @@ impl Layout {
             "--profiling=false".to_owned(),
         ];
         if !builder.controller_manager {
-            // It waits for the default service account, which a controller makes.
-            args.push("--disable-admission-plugins=ServiceAccount".to_owned());
+            // One waits for the default service account, the other taints new nodes as not ready: both count on a controller.
+            args.push("--disable-admission-plugins=ServiceAccount,TaintNodesByCondition".to_owned());
         }
         self.launch(assets, Binary::Apiserver).args(args).args(&builder.apiserver_args)
     }
