@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod kube;
 pub mod metrics;
 pub mod progress;
