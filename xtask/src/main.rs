@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
 use clap::{Parser, Subcommand};
 
 /// Chores of this repository.
@@ -58,8 +59,8 @@ fn main() -> Result<ExitCode> {
         Chore::Tidy => tidy(&root),
         Chore::Ci => run(Command::new(root.join(".ci/run")).current_dir(&root)),
         Chore::Api { accept, replace } => api(&root, accept, replace),
-        Chore::Demo { args } => run_package(&root, "demo", &args),
-        Chore::Bench { args } => run_package(&root, "benches", &args),
+        Chore::Demo { args } => run_program(&root, "demo", &[], &args),
+        Chore::Bench { args } => run_program(&root, "benches", &["--release"], &args),
     }
 }
 
@@ -85,16 +86,19 @@ fn api(root: &Path, accept: bool, replace: bool) -> Result<ExitCode> {
     run(&mut command)
 }
 
-/// Builds and runs the binary of a package with the programs it starts. Release builds: what is shown and measured is what
-/// people would install.
-fn run_package(root: &Path, package: &str, args: &[OsString]) -> Result<ExitCode> {
-    let programs = ["cloud-controller-manager", "provider-mock", package];
+/// Builds and runs one of the workspace's programs. It starts the others itself and builds what it starts; they are built
+/// here too so that cargo can do all of it side by side. With the features of the whole workspace, as `cargo test
+/// --workspace` has them, so that nothing is compiled once more for the sake of a feature.
+fn run_program(root: &Path, program: &str, profile: &[&str], args: &[OsString]) -> Result<ExitCode> {
+    let bins = ["cloud-controller-manager", "provider-mock", program].map(|name| format!("--bin={name}"));
     let mut build = cargo(root);
-    build.args(["build", "--release"]).args(programs.iter().flat_map(|name| ["--package", name]));
+    build.args(["build", "--workspace"]).args(profile).args(&bins);
     if !build.status().context("cargo build")?.success() {
-        bail!("the build of {} failed", programs.join(", "));
+        bail!("the build failed: {build:?}");
     }
-    run(cargo(root).args(["run", "--quiet", "--release", "--package", package, "--"]).args(args))
+    let target = MetadataCommand::new().manifest_path(root.join("Cargo.toml")).no_deps().exec()?.target_directory;
+    let folder = if profile.is_empty() { "debug" } else { "release" };
+    run(Command::new(target.join(folder).join(program)).current_dir(root).args(args))
 }
 
 fn run(command: &mut Command) -> Result<ExitCode> {

@@ -1,9 +1,11 @@
 //! Shapes that keep the API safe to misread: enum zero says nothing, a number that is absent is not a number, and a long
 //! list says when it is complete.
 
+use std::fs;
+
 use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, Kind};
 
-use crate::schema::{enums, messages, package, services, today};
+use crate::schema::{enums, messages, package, services, stored, today};
 
 /// Numbers without presence: zero is no value of theirs, or means the same as nothing.
 const ZERO_IS_NO_VALUE: [(&str, &str); 8] = [
@@ -75,6 +77,15 @@ fn screaming(name: &str) -> String {
 fn the_api_keeps_its_conventions() {
     let faults = faults(&today());
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn every_proto_file_is_compiled() {
+    let folder = fs::read_dir(stored("cloudprovider/v1")).expect("the folder is there");
+    for entry in folder {
+        let name = entry.expect("it can be read").file_name().into_string().expect("names are UTF-8");
+        assert!(today().get_file_by_name(&format!("cloudprovider/v1/{name}")).is_some(), "build.rs leaves out {name}");
+    }
 }
 
 #[test]
