@@ -6,13 +6,17 @@
 pub mod addresses;
 pub mod backoff;
 pub mod controllers_flag;
+pub mod digest;
 pub mod event_limits;
 pub mod fault;
 pub mod go_duration;
 pub mod labels;
 pub mod names;
 pub mod node;
+pub mod node_set;
 pub mod provider;
+pub mod service;
+pub mod source_ranges;
 pub mod taints;
 pub mod time;
 pub mod view;

@@ -33,6 +33,10 @@ pub const ANNOTATION_PROVIDED_NODE_IP: &str = "alpha.kubernetes.io/provided-node
 pub const ANNOTATION_SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 /// Where the provider's handle of a load balancer is kept on its Service. Ours, not upstream's.
 pub const ANNOTATION_HANDLE: &str = "ccm.cloudprovider.io/load-balancer-handle";
+/// Name of the provider that has the load balancer of this Service: written with the finalizer, before the cloud is asked
+/// for anything. Tells our finalizer from that of another controller, since all of them use the same one, and keeps a
+/// Service with its provider when the default changes. Ours, not upstream's.
+pub const ANNOTATION_PROVIDER: &str = "ccm.cloudprovider.io/load-balancer-provider";
 
 /// Annotation of a Node with which a person lets a Node go that the removal lock holds back: value `true`. It waives the
 /// limit on how many go at once and the need for a canary, never the proof that the machine is gone. Ours, not upstream's.
@@ -41,6 +45,9 @@ pub const ANNOTATION_ALLOW_REMOVAL: &str = "ccm.cloudprovider.io/allow-removal";
 /// Field manager under which node labels, addresses and taints are written. Labels under it are kept up to date; labels
 /// that somebody else wrote since are left to them. Ours, not upstream's.
 pub const FIELD_MANAGER_NODE: &str = "ccm.cloudprovider.io/node";
+
+/// Prefix of the `loadBalancerClass` that always belongs to the provider whose name follows. Ours, not upstream's.
+pub const CLASS_PREFIX: &str = "ccm.cloudprovider.io/";
 
 /// Finalizer that keeps a Service until its load balancer is gone.
 pub const FINALIZER_LB: &str = "service.kubernetes.io/load-balancer-cleanup";

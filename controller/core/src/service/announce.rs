@@ -1,0 +1,191 @@
+//! What people read about a load balancer in the Events of its Service. Reasons and texts are upstream's: alerts and test
+//! suites match on them.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    fault::{Code, Fault, Origin},
+    node_set::NodeSet,
+    provider::Notice,
+    source_ranges::InvalidSourceRange,
+};
+
+use super::record::Work;
+
+/// Throttling is nobody's fault and passes; after this long a person should know.
+const THROTTLED_TOO_LONG: Duration = Duration::from_secs(300);
+/// Faults on the way to the cloud are told from this many in a row on.
+const IN_A_ROW: u32 = 3;
+/// Most node names in one text.
+const NODE_NAMES: usize = 20;
+
+fn normal(reason: &str, message: impl Into<String>) -> Notice {
+    Notice { warning: false, reason: reason.to_owned(), message: message.into() }
+}
+
+fn warning(reason: &str, message: impl Into<String>) -> Notice {
+    Notice { warning: true, reason: reason.to_owned(), message: message.into() }
+}
+
+pub(super) fn ensuring() -> Notice {
+    normal("EnsuringLoadBalancer", "Ensuring load balancer")
+}
+
+pub(super) fn ensured() -> Notice {
+    normal("EnsuredLoadBalancer", "Ensured load balancer")
+}
+
+pub(super) fn updated(nodes: &NodeSet) -> Notice {
+    if nodes.members.is_empty() {
+        return no_nodes();
+    }
+    normal("UpdatedLoadBalancer", "Updated load balancer with new hosts")
+}
+
+pub(super) fn no_nodes() -> Notice {
+    warning("UnAvailableLoadBalancer", "There are no available nodes for LoadBalancer")
+}
+
+pub(super) fn deleting() -> Notice {
+    normal("DeletingLoadBalancer", "Deleting load balancer")
+}
+
+pub(super) fn deleted() -> Notice {
+    normal("DeletedLoadBalancer", "Deleted load balancer")
+}
+
+pub(super) fn invalid(problem: &InvalidSourceRange) -> Notice {
+    warning("SyncLoadBalancerFailed", format!("Error syncing load balancer: {problem}"))
+}
+
+/// A Service is being deleted and holds a finalizer that may be ours or another controller's.
+pub(super) fn unclear_finalizer() -> Notice {
+    let text = "Error syncing load balancer: the finalizer service.kubernetes.io/load-balancer-cleanup was not put here by \
+                this controller, and the cloud has no load balancer of this Service; if no other controller removes it, \
+                remove it by hand";
+    warning("SyncLoadBalancerFailed", text)
+}
+
+/// The provider that has the load balancer is not configured.
+pub fn provider_missing(name: &str) -> Notice {
+    let text = format!(
+        "Error syncing load balancer: it belongs to provider {name:?}, which no --provider of this controller is; add \
+         that provider, or remove the annotation {} once the load balancer is gone",
+        crate::names::ANNOTATION_PROVIDER
+    );
+    warning("SyncLoadBalancerFailed", text)
+}
+
+/// The Kubernetes write that keeps the outcome failed.
+pub fn write_failed(what: &str, error: impl std::fmt::Display) -> Notice {
+    warning("SyncLoadBalancerFailed", format!("Error syncing load balancer: failed to {what}: {error}"))
+}
+
+/// What a failure is told as, if a person has to know of it.
+///
+/// `failures` counts those in a row, this one included; `failing_for` is the time since the first of them.
+pub(super) fn failed(
+    work: Work,
+    fault: &Fault,
+    nodes: Option<&NodeSet>,
+    failures: u32,
+    failing_for: Duration,
+) -> Option<Notice> {
+    if !is_news(fault, failures, failing_for) {
+        return None;
+    }
+    Some(match work {
+        Work::UpdateMembers => warning(
+            "UpdateLoadBalancerFailed",
+            format!("Error updating load balancer with new hosts {}, error: {fault}", node_names(nodes)),
+        ),
+        Work::Look | Work::Ensure => warning(
+            "SyncLoadBalancerFailed",
+            format!("Error syncing load balancer: failed to ensure load balancer: {fault}"),
+        ),
+        Work::Delete { service_gone: false } => warning(
+            "SyncLoadBalancerFailed",
+            format!("Error syncing load balancer: failed to delete load balancer: {fault}"),
+        ),
+        Work::Delete { service_gone: true } => {
+            warning("DeleteLoadBalancerFailed", format!("Error deleting load balancer: {fault}"))
+        }
+    })
+}
+
+fn is_news(fault: &Fault, failures: u32, failing_for: Duration) -> bool {
+    if fault.is_away() {
+        return false;
+    }
+    if fault.is_throttle() {
+        return failing_for >= THROTTLED_TOO_LONG;
+    }
+    match fault.code {
+        Code::Cancelled | Code::Aborted => false,
+        Code::Unknown | Code::DeadlineExceeded | Code::Unavailable => {
+            failures >= IN_A_ROW || fault.origin == Origin::Distrust
+        }
+        _ => true,
+    }
+}
+
+fn node_names(nodes: Option<&NodeSet>) -> String {
+    let names: BTreeSet<&str> =
+        nodes.iter().flat_map(|set| set.members.iter().map(|member| member.node_name.as_str())).collect();
+    let shown: Vec<&str> = names.iter().copied().take(NODE_NAMES).collect();
+    format!("[{}] [node names limited, total number of nodes: {}]", shown.join(" "), names.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{node_set, provider::NodeMember};
+
+    fn told(fault: &Fault, failures: u32, failing_for: u64) -> bool {
+        failed(Work::Ensure, fault, None, failures, Duration::from_secs(failing_for)).is_some()
+    }
+
+    #[test]
+    fn passing_faults_are_told_when_they_do_not_pass() {
+        let cloud = |code| Fault::new(code, Origin::Cloud, "p", "m");
+        for (case, fault, failures, failing_for, expected) in [
+            ("a wrong field, at once", cloud(Code::InvalidArgument), 1, 0, true),
+            ("credentials, at once", cloud(Code::Unauthenticated), 1, 0, true),
+            ("one timeout", cloud(Code::DeadlineExceeded), 1, 0, false),
+            ("the third timeout", cloud(Code::DeadlineExceeded), 3, 20, true),
+            ("throttled", cloud(Code::ResourceExhausted), 9, 299, false),
+            ("throttled for long", cloud(Code::ResourceExhausted), 9, 300, true),
+            ("quota, at once", Fault { quota: true, ..cloud(Code::ResourceExhausted) }, 1, 0, true),
+            ("another call is running", cloud(Code::Aborted), 9, 900, false),
+            ("a broken answer, at once", Fault { origin: Origin::Distrust, ..cloud(Code::Unknown) }, 1, 0, true),
+            (
+                "the provider is away",
+                Fault::new(Code::Unavailable, Origin::Provider, "p", "m").with_reason(crate::fault::reason::AWAY),
+                9,
+                900,
+                false,
+            ),
+        ] {
+            assert_eq!(told(&fault, failures, failing_for), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_failed_update_names_twenty_nodes_at_most() {
+        let members = (0..25)
+            .map(|n| NodeMember {
+                node_name: format!("node{n:02}"),
+                provider_id: String::new(),
+                addresses: vec![],
+                zone: String::new(),
+                draining: false,
+            })
+            .collect();
+        let nodes = node_set::NodeSet { members, digest: String::new() };
+        let fault = Fault::new(Code::InvalidArgument, Origin::Cloud, "p", "no");
+        let notice = failed(Work::UpdateMembers, &fault, Some(&nodes), 1, Duration::ZERO).expect("told");
+        assert_eq!(notice.reason, "UpdateLoadBalancerFailed");
+        assert!(notice.message.contains("node19] [node names limited, total number of nodes: 25], error: provider p"));
+        assert!(!notice.message.contains("node20"));
+    }
+}
