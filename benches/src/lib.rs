@@ -1,1 +1,10 @@
-//! Placeholder.
+//! The figures of `docs/benchmarks.md` and `docs/reliability.md`: real processes, a real apiserver, a mock cloud.
+//!
+//! Machines are noisy, so figures are counts or ratios within one run wherever that is possible.
+
+pub mod idle;
+pub mod lab;
+pub mod nodes;
+pub mod report;
+pub mod services;
+pub mod watch;
