@@ -5,16 +5,19 @@
 
 pub mod addresses;
 pub mod backoff;
+pub mod canary;
 pub mod controllers_flag;
 pub mod digest;
 pub mod event_limits;
 pub mod fault;
 pub mod go_duration;
 pub mod labels;
+pub mod lifecycle;
 pub mod names;
 pub mod node;
 pub mod node_set;
 pub mod provider;
+pub mod removal;
 pub mod service;
 pub mod source_ranges;
 pub mod taints;
@@ -22,5 +25,4 @@ pub mod time;
 pub mod view;
 
 #[cfg(test)]
-#[allow(dead_code)]
 mod fixtures;
