@@ -12,6 +12,7 @@ pub mod event_limits;
 pub mod fault;
 pub mod go_duration;
 pub mod labels;
+pub mod lease;
 pub mod lifecycle;
 pub mod names;
 pub mod node;

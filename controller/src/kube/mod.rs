@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod events;
+pub mod lease;
 pub mod objects;
 #[cfg(test)]
 pub(crate) mod scripted;
