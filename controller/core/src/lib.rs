@@ -4,6 +4,7 @@
 //! as an argument, so that every branch is a row in a table of tests.
 
 pub mod addresses;
+pub mod api_limit;
 pub mod backoff;
 pub mod canary;
 pub mod controllers_flag;

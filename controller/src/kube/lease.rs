@@ -54,6 +54,12 @@ impl Standing {
         self.lock().leader().map(str::to_owned)
     }
 
+    /// The standing of this election, with the clock starting now.
+    #[cfg(test)]
+    pub(crate) fn for_test(election: Election) -> Self {
+        Self(Arc::new(Shared { election: Mutex::new(election), start: Instant::now() }))
+    }
+
     fn now(&self) -> Moment {
         Moment { steady: self.0.start.elapsed(), wall: clock::now() }
     }
