@@ -1,0 +1,3 @@
+//! Real programs on a real control plane.
+
+mod manifests;
