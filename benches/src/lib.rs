@@ -2,6 +2,8 @@
 //!
 //! Machines are noisy, so figures are counts or ratios within one run wherever that is possible.
 
+pub mod crash;
+pub mod faults;
 pub mod idle;
 pub mod lab;
 pub mod nodes;

@@ -1,7 +1,7 @@
 //! `bench NAME [--json]`: prints the figures of one bench, or of all.
 
 use anyhow::Result;
-use benches::{nodes, report::Report};
+use benches::{crash, faults, idle, nodes, report::Report, services};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -12,12 +12,30 @@ struct Args {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+    /// `crash`: how many runs.
+    #[arg(long, default_value_t = 1000)]
+    runs: u32,
+    /// `crash`: makes the random choices repeatable.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Bench {
     /// Initialising 1,000 and 5,000 nodes.
     Nodes,
+    /// Writes and reads of an idle cluster.
+    Quiet,
+    /// 200 Services at once; node changes.
+    Services,
+    /// Resident memory, start to ready, binary sizes.
+    Memory,
+    /// Broken clouds, daemons and answers.
+    Faults,
+    /// A machine that is really gone.
+    Gone,
+    /// Kills and cuts at random steps.
+    Crash,
 }
 
 #[tokio::main]
@@ -27,6 +45,12 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let reports = match args.bench {
         Bench::Nodes => vec![nodes::nodes(1000, 32).await?, nodes::nodes(5000, 32).await?],
+        Bench::Quiet => vec![idle::quiet().await?],
+        Bench::Services => vec![services::services().await?],
+        Bench::Memory => vec![idle::memory().await?],
+        Bench::Faults => vec![faults::faults().await?],
+        Bench::Gone => vec![faults::gone().await?],
+        Bench::Crash => vec![crash::crash(args.runs, args.seed).await?],
     };
     print(&reports, args.json);
     Ok(())

@@ -169,8 +169,8 @@ async fn heartbeats(nodes: Api<Node>, name: String, readiness: watch::Receiver<R
     }
 }
 
-/// Conditions merge by their type, so that nothing else in the status is touched.
-async fn say(nodes: &Api<Node>, name: &str, readiness: Readiness) -> Result<()> {
+/// Writes the Ready condition of a node once. Conditions merge by their type, so that nothing else in the status is touched.
+pub async fn say(nodes: &Api<Node>, name: &str, readiness: Readiness) -> Result<()> {
     let status = json!({ "status": { "conditions": [readiness.condition()] } });
     nodes
         .patch_status(name, &PatchParams::default(), &Patch::Strategic(status))
