@@ -55,7 +55,7 @@ fn all_faults() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-/// Each fault with 20 % of 200 nodes NotReady, default flags.
+/// Each fault with 20 % of 200 nodes not ready, default flags.
 pub async fn faults() -> Result<Report> {
     let mut report = Report::new("faults");
     let outcomes: Vec<(&str, Outcome)> = stream::iter(all_faults())

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -25,6 +25,13 @@ pub struct Lab {
     pub plane: ControlPlane,
     /// A client of it with all rights and no rate limit.
     pub client: Client,
+    daemons: Daemons,
+    folder: PathBuf,
+}
+
+/// Starts daemons, with their logs and sockets in one folder.
+#[derive(Clone, Debug)]
+pub struct Daemons {
     binaries: &'static Binaries,
     folder: PathBuf,
 }
@@ -41,33 +48,17 @@ pub struct Mock {
 impl Lab {
     /// Builds the release binaries and starts a control plane.
     pub async fn start() -> Result<Self> {
-        let binaries = Binaries::build(Profile::Release).await?;
         let plane = ControlPlane::builder().start().await?;
         let client = plane.client().await?;
         let folder = plane.folder().to_owned();
-        Ok(Self { plane, client, binaries, folder })
+        let daemons = Daemons::build(&folder).await?;
+        Ok(Self { plane, client, daemons, folder })
     }
 
     /// Starts a mock provider named `name` on a Unix socket and waits until it serves.
     pub async fn mock(&self, name: &str, args: &[&str]) -> Result<Mock> {
         let endpoint = format!("unix://{}/{name}/provider.sock", self.folder.display());
-        self.mock_at(name, &endpoint, args).await
-    }
-
-    /// Starts a mock provider on this endpoint.
-    pub async fn mock_at(&self, name: &str, endpoint: &str, args: &[&str]) -> Result<Mock> {
-        let control = free_address()?;
-        let process = Launch::new(self.binaries.mock(), self.folder.join(format!("{name}.log")))
-            .args(["--listen", endpoint, "--control", &control.to_string()])
-            .args(args)
-            .spawn()?;
-        let mock = Mock { process, endpoint: endpoint.to_owned(), control };
-        eventually("the mock's control endpoint answers", Duration::from_secs(10), async || {
-            mock.process.ensure_running()?;
-            mock.get("/v1/calls").await
-        })
-        .await?;
-        Ok(mock)
+        self.daemons.mock(name, &endpoint, args).await
     }
 
     /// Writes a file into the lab's folder.
@@ -82,7 +73,7 @@ impl Lab {
     pub fn controller(&self, name: &str, endpoint: &str, args: &[&str]) -> Result<Process> {
         let kubeconfig = self.plane.kubeconfig();
         let serving = args.iter().any(|arg| arg.starts_with("--secure-port"));
-        Launch::new(self.binaries.controller(), self.folder.join(format!("{name}.log")))
+        Launch::new(self.daemons.binaries.controller(), self.folder.join(format!("{name}.log")))
             .arg("--kubeconfig")
             .arg(kubeconfig)
             .args(["--provider", endpoint, "--cluster-name", "bench", "--leader-elect=false"])
@@ -93,8 +84,8 @@ impl Lab {
 
     /// The sizes of the release binaries: controller and mock, in bytes.
     pub fn binary_sizes(&self) -> Result<(u64, u64)> {
-        let size = |path: &std::path::Path| Ok::<_, anyhow::Error>(std::fs::metadata(path)?.len());
-        Ok((size(self.binaries.controller())?, size(self.binaries.mock())?))
+        let size = |path: &Path| Ok::<_, anyhow::Error>(std::fs::metadata(path)?.len());
+        Ok((size(self.daemons.binaries.controller())?, size(self.daemons.binaries.mock())?))
     }
 
     /// Mutating requests the apiserver has answered so far, by `VERB resource[/subresource]`. Leases are left out: they are
@@ -103,6 +94,29 @@ impl Lab {
         let request = http::Request::get("/metrics").body(Vec::new())?;
         let text = self.client.request_text(request).await.context("read the apiserver's metrics")?;
         Ok(parse_writes(&text))
+    }
+}
+
+impl Daemons {
+    /// Builds the release binaries.
+    pub async fn build(folder: &Path) -> Result<Self> {
+        Ok(Self { binaries: Binaries::build(Profile::Release).await?, folder: folder.to_owned() })
+    }
+
+    /// Starts a mock provider on this endpoint and waits until it serves.
+    pub async fn mock(&self, name: &str, endpoint: &str, args: &[&str]) -> Result<Mock> {
+        let control = free_address()?;
+        let process = Launch::new(self.binaries.mock(), self.folder.join(format!("{name}.log")))
+            .args(["--listen", endpoint, "--control", &control.to_string()])
+            .args(args)
+            .spawn()?;
+        let mock = Mock { process, endpoint: endpoint.to_owned(), control };
+        eventually("the mock's control endpoint answers", Duration::from_secs(10), async || {
+            mock.process.ensure_running()?;
+            mock.get("/v1/calls").await
+        })
+        .await?;
+        Ok(mock)
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod crash;
 pub mod faults;
+pub mod hop;
 pub mod idle;
 pub mod lab;
 pub mod nodes;

@@ -1,7 +1,7 @@
 //! `bench NAME [--json]`: prints the figures of one bench, or of all.
 
 use anyhow::Result;
-use benches::{crash, faults, idle, nodes, report::Report, services};
+use benches::{crash, faults, hop, idle, nodes, report::Report, services};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -30,6 +30,8 @@ enum Bench {
     Services,
     /// Resident memory, start to ready, binary sizes.
     Memory,
+    /// One call over the socket and over mutual TLS.
+    Hop,
     /// Broken clouds, daemons and answers.
     Faults,
     /// A machine that is really gone.
@@ -48,6 +50,7 @@ async fn main() -> Result<()> {
         Bench::Quiet => vec![idle::quiet().await?],
         Bench::Services => vec![services::services().await?],
         Bench::Memory => vec![idle::memory().await?],
+        Bench::Hop => vec![hop::hop().await?],
         Bench::Faults => vec![faults::faults().await?],
         Bench::Gone => vec![faults::gone().await?],
         Bench::Crash => vec![crash::crash(args.runs, args.seed).await?],
