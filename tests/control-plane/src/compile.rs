@@ -19,7 +19,7 @@ const GO: [&str; 2] = ["go", "/usr/local/go/bin/go"];
 pub(crate) fn build(cache: &Path, wanted: &[Binary]) -> Result<()> {
     let room = cache.parent().context("the cache folder has a parent")?;
     std::fs::create_dir_all(cache).with_context(|| format!("make the folder {}", cache.display()))?;
-    let mut progress = Progress::new();
+    let mut progress = Progress::new("control-plane");
     let _lock = lock(&room.join(format!("{KUBERNETES_VERSION}.lock")), &mut progress)?;
 
     // The process that held the lock may have built what is missing here.
@@ -191,10 +191,10 @@ mod tests {
     fn the_lock_is_released_with_the_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("lock");
-        let held = lock(&path, &mut Progress::new()).expect("locked");
+        let held = lock(&path, &mut Progress::new("control-plane")).expect("locked");
         assert!(matches!(File::create(&path).expect("opened").try_lock(), Err(TryLockError::WouldBlock)));
         drop(held);
-        lock(&path, &mut Progress::new()).expect("locked again");
+        lock(&path, &mut Progress::new("control-plane")).expect("locked again");
     }
 
     #[test]

@@ -33,4 +33,5 @@ mod scratch;
 pub use assets::{Assets, Binary, KUBERNETES_VERSION, cache_folder};
 pub use kubeconfig::client_from_kubeconfig;
 pub use plane::{Builder, ControlPlane};
+pub use progress::Progress;
 pub use scratch::scratch_folder;

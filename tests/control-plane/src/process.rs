@@ -63,6 +63,11 @@ impl Launch {
         self
     }
 
+    /// The file the output goes to.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
     /// Starts the process.
     pub fn spawn(self) -> Result<Process> {
         let name = Path::new(&self.program).file_name().unwrap_or(&self.program).to_string_lossy().into_owned();

@@ -10,28 +10,31 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Shows what is being done, and for how long.
-pub(crate) struct Progress {
+/// Shows what is being done, and for how long. On a terminal its line goes away in the end.
+pub struct Progress {
+    subject: &'static str,
     bar: Option<ProgressBar>,
     started: Instant,
     printed: Option<Instant>,
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
+    /// Progress of this subject, which every line begins with.
+    pub fn new(subject: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} control-plane: {msg} [{elapsed_precise}]") {
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {wide_msg} [{elapsed}]") {
                 bar.set_style(style);
             }
+            bar.set_prefix(subject);
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { bar, started: Instant::now(), printed: None }
+        Self { subject, bar, started: Instant::now(), printed: None }
     }
 
     /// The present state of affairs; not every call is shown.
-    pub(crate) fn update(&mut self, message: &str) {
+    pub fn update(&mut self, message: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(message.to_owned());
         } else if self.printed.is_none_or(|printed| printed.elapsed() >= EVERY) {
@@ -40,15 +43,15 @@ impl Progress {
     }
 
     /// A line that is shown in any case, and stays.
-    pub(crate) fn say(&mut self, message: &str) {
+    pub fn say(&mut self, message: &str) {
         if let Some(bar) = &self.bar {
-            bar.println(format!("control-plane: {message}"));
+            bar.println(format!("{}: {message}", self.subject));
             return;
         }
         self.printed = Some(Instant::now());
         let elapsed = HumanDuration(self.started.elapsed());
         // Progress that nobody can see is no reason to fail.
-        let _ = writeln!(std::io::stderr().lock(), "control-plane: {message} [{elapsed:#}]");
+        let _ = writeln!(std::io::stderr().lock(), "{}: {message} [{elapsed:#}]", self.subject);
     }
 }
 

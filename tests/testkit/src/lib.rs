@@ -3,14 +3,18 @@
 
 pub mod backend;
 pub mod binaries;
+pub mod controller;
 pub mod events;
 pub mod http;
 pub mod kubelet;
 pub mod manifests;
+pub mod mock;
+pub mod network;
+pub mod program;
 pub mod services;
 pub mod wait;
 
 pub use binaries::{Binaries, Profile};
-pub use control_plane::{ControlPlane, client_from_kubeconfig, pki, process, scratch_folder};
+pub use control_plane::{ControlPlane, Progress, client_from_kubeconfig, pki, process, scratch_folder};
 pub use kubelet::FakeKubelet;
 pub use wait::eventually;
