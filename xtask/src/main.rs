@@ -6,6 +6,7 @@
 use std::{
     env,
     ffi::OsString,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
@@ -60,7 +61,7 @@ fn main() -> Result<ExitCode> {
         Chore::Ci => run(Command::new(root.join(".ci/run")).current_dir(&root)),
         Chore::Api { accept, replace } => api(&root, accept, replace),
         Chore::Demo { args } => run_program(&root, "demo", &[], &args),
-        Chore::Bench { args } => run_program(&root, "benches", &["--release"], &args),
+        Chore::Bench { args } => run_program(&root, "bench", &["--release"], &args),
     }
 }
 
@@ -98,7 +99,8 @@ fn run_program(root: &Path, program: &str, profile: &[&str], args: &[OsString]) 
     }
     let target = MetadataCommand::new().manifest_path(root.join("Cargo.toml")).no_deps().exec()?.target_directory;
     let folder = if profile.is_empty() { "debug" } else { "release" };
-    run(Command::new(target.join(folder).join(program)).current_dir(root).args(args))
+    // In place of this process, so that a person who interrupts it gets the prompt back when it has cleaned up.
+    Err(Command::new(target.join(folder).join(program)).current_dir(root).args(args).exec()).context(program.to_owned())
 }
 
 fn run(command: &mut Command) -> Result<ExitCode> {
