@@ -4,6 +4,7 @@
 //! afterwards; a key added many times before its turn is worked on once; what a person changed goes before what was only
 //! re-examined; a key whose provider is away is parked without growing older.
 
+mod batches;
 mod state;
 
 use std::{
@@ -18,6 +19,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use batches::{Batching, Taken};
 use state::{Next, State};
 
 /// What became of a key.
@@ -172,11 +174,16 @@ impl Queue {
             tracing::error!(queue = self.0.name, key, %error, "worker failed on a key");
             Outcome::Backoff
         });
+        self.finish(&key, started, outcome);
+    }
+
+    /// Gives back a key that has been worked on since `started`.
+    fn finish(&self, key: &str, started: Instant, outcome: Outcome) {
         self.0.observer.worked(started.elapsed());
         if matches!(outcome, Outcome::Backoff | Outcome::Slow) {
             self.0.observer.retried();
         }
-        self.lock().finish(&key, outcome, Instant::now(), rand::random());
+        self.lock().finish(key, outcome, Instant::now(), rand::random());
         self.0.changed.notify_one();
     }
 

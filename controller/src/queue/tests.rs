@@ -196,3 +196,63 @@ async fn a_change_wakes_a_key_that_waits_for_its_backoff() {
     bench.queue.add("a");
     assert_eq!(bench.keys_after(1).await, ["a", "a"]);
 }
+
+const BATCHING: Batching = Batching { size: 100, at_once: 2, linger: Duration::from_millis(5) };
+
+#[tokio::test(start_paused = true)]
+async fn keys_added_one_after_the_other_come_in_full_batches() {
+    let queue = Queue::new("test", BACKOFF, ());
+    let (sizes, stop) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
+    let (running, log, stopping) = (queue.clone(), Arc::clone(&sizes), stop.clone());
+    tokio::spawn(async move {
+        let work = move |batch: Vec<Taken>| {
+            log.lock().expect("lock").push(batch.len());
+            async move {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                batch.into_iter().for_each(|taken| taken.finish(Outcome::Done));
+            }
+        };
+        running.run_batches(BATCHING, stopping, work).await;
+    });
+    for n in 0..250 {
+        queue.add(&n.to_string());
+        if n % 50 == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(*sizes.lock().expect("lock"), [100, 100, 50]);
+    assert!(queue.is_empty());
+    stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_of_a_batch_comes_back_without_waiting_for_the_others() {
+    let queue = Queue::new("test", BACKOFF, ());
+    queue.add("slow");
+    queue.add("quick");
+    let (seen, stop) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
+    let (running, log, stopping) = (queue.clone(), Arc::clone(&seen), stop.clone());
+    tokio::spawn(async move {
+        let work = move |batch: Vec<Taken>| {
+            let mut keys: Vec<_> = batch.iter().map(|taken| taken.key().to_owned()).collect();
+            keys.sort();
+            log.lock().expect("lock").push(keys);
+            async move {
+                let (slow, quick): (Vec<_>, Vec<_>) = batch.into_iter().partition(|taken| taken.key() == "slow");
+                quick.into_iter().for_each(|taken| taken.finish(Outcome::Done));
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                drop(slow);
+            }
+        };
+        running.run_batches(BATCHING, stopping, work).await;
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    queue.add("quick");
+    queue.add("slow");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(*seen.lock().expect("lock"), [vec!["quick", "slow"], vec!["quick"]]);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(seen.lock().expect("lock").last(), Some(&vec!["slow".to_owned()]), "dropped unfinished, it failed");
+    stop.cancel();
+}
