@@ -4,6 +4,7 @@ pub mod cache;
 pub mod client;
 pub mod events;
 pub mod lease;
+pub mod node_writes;
 pub mod objects;
 #[cfg(test)]
 pub(crate) mod scripted;
