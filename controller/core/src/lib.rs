@@ -20,6 +20,7 @@ pub mod node;
 pub mod node_set;
 pub mod provider;
 pub mod removal;
+pub mod route;
 pub mod service;
 pub mod source_ranges;
 pub mod taints;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use syn::{Attribute, Expr, Item, ItemMod, Lit, Meta};
 
-use super::tree::Tree;
+use super::tree::{Package, Tree};
 
 /// Compares the files of each package with those its targets reach.
 pub(super) fn check(tree: &Tree) -> Result<Vec<String>> {
@@ -22,7 +22,7 @@ pub(super) fn check(tree: &Tree) -> Result<Vec<String>> {
         for file in tree.rust_files(package) {
             if !reached.contains(file) {
                 wrong.push(format!("{file}: no `mod` reaches it, so it is never compiled"));
-            } else if !is_documented(file, &tree.read(file)?)? {
+            } else if !is_test(package, file) && !is_documented(file, &tree.read(file)?)? {
                 wrong.push(format!("{file}: does not say what it is for: begin it with `//!`"));
             }
         }
@@ -30,10 +30,15 @@ pub(super) fn check(tree: &Tree) -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// Unit tests in a file of their own are described by the file they test.
+/// Tests describe themselves by their names; only the root of a package's integration tests needs a word on them as a whole.
+fn is_test(package: &Package, file: &str) -> bool {
+    let integration = file.strip_prefix(&package.dir).is_some_and(|rest| rest.starts_with("/tests/"));
+    file.ends_with("/tests.rs") || (integration && !package.targets.iter().any(|root| root == file))
+}
+
 fn is_documented(path: &str, source: &str) -> Result<bool> {
     let file = syn::parse_file(source).with_context(|| path.to_owned())?;
-    Ok(path.ends_with("/tests.rs") || file.attrs.iter().any(|attribute| attribute.path().is_ident("doc")))
+    Ok(file.attrs.iter().any(|attribute| attribute.path().is_ident("doc")))
 }
 
 /// Adds a file and those its `mod` items name. `owns_folder`: it is a root or a `mod.rs`, whose modules lie beside it.
@@ -104,7 +109,7 @@ fn normal(path: &Path) -> PathBuf {
 mod tests {
     use std::fs;
 
-    use super::{super::tree::Package, *};
+    use super::*;
 
     #[track_caller]
     fn check(files: &[(&str, &str)], targets: &[&str], expected: &[&str]) {
@@ -141,7 +146,7 @@ mod tests {
                 ("p/src/inline/b.rs", "//! B."),
                 ("p/src/odd/name.rs", "//! C."),
                 ("p/tests/it/main.rs", "//! T.\nmod one;"),
-                ("p/tests/it/one.rs", "//! One."),
+                ("p/tests/it/one.rs", ""),
             ],
             &["p/src/lib.rs", "p/tests/it/main.rs"],
             &[],
@@ -166,9 +171,14 @@ mod tests {
     #[test]
     fn a_file_that_does_not_say_what_it_is_for_is_found() {
         check(
-            &[("p/src/lib.rs", "//! P.\nmod a;"), ("p/src/a.rs", "// A.\n/// F.\nfn f() {}")],
-            &["p/src/lib.rs"],
-            &["p/src/a.rs: does not say"],
+            &[
+                ("p/src/lib.rs", "//! P.\nmod a;"),
+                ("p/src/a.rs", "// A.\n/// F.\nfn f() {}"),
+                ("p/tests/it/main.rs", "mod one;"),
+                ("p/tests/it/one.rs", ""),
+            ],
+            &["p/src/lib.rs", "p/tests/it/main.rs"],
+            &["p/src/a.rs: does not say", "p/tests/it/main.rs: does not say"],
         );
     }
 }

@@ -66,7 +66,9 @@ fn side(name: &str) -> Side {
 pub(super) fn check(rooms: &[Room], packages: &[Package]) -> Vec<String> {
     let mut wrong = Vec::new();
     for package in packages {
-        let ours = package.dependencies.iter().filter(|found| packages.iter().any(|other| other.name == found.name));
+        // A package that depends on itself has its tests see a feature of its own.
+        let others = || packages.iter().filter(|other| other.name != package.name);
+        let ours = package.dependencies.iter().filter(|found| others().any(|other| other.name == found.name));
         for dependency in ours {
             let (from, to) = (package.name.as_str(), dependency.name.as_str());
             let kind = if dependency.dev { "dev-depends" } else { "depends" };
@@ -151,6 +153,7 @@ mod tests {
         check("cloud-rest", "cloud-controller-manager", false, Uses::Anything, wall);
         check("cloud-controller-manager", "provider-hop", false, only("provider-hop"), None);
         check("e2e", "provider-mock", false, Uses::Anything, None);
+        check("provider-hop", "provider-hop", true, only("a"), None);
     }
 
     #[test]
