@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use controller_core::controllers_flag::Controller;
+use controller_core::{controllers_flag::Controller, removal::RemovalSettings};
 use ipnet::IpNet;
 
 const fn secs(seconds: u64) -> Duration {
@@ -114,6 +114,8 @@ pub struct NodeConfig {
     pub status_workers: usize,
     /// `--node-status-update-frequency`: how often addresses and labels are compared with the cloud.
     pub status_update_frequency: Duration,
+    /// `--node-adopt-untainted`: Nodes registered without the uninitialized taint get a providerID too.
+    pub adopt_untainted: bool,
 }
 
 /// cloud-node-lifecycle-controller.
@@ -123,6 +125,11 @@ pub struct LifecycleConfig {
     pub workers: usize,
     /// `--node-monitor-period`: how often nodes that are not ready are examined.
     pub monitor_period: Duration,
+    /// `--node-out-of-service-after`: how long a machine must have been stopped until its Node gets the out-of-service
+    /// taint; `None`: never.
+    pub out_of_service_after: Option<Duration>,
+    /// `--node-removal-*`: the removal lock.
+    pub removal: RemovalSettings,
 }
 
 /// service-lb-controller.
@@ -293,13 +300,13 @@ impl Default for NodeConfig {
     fn default() -> Self {
         // A worker mostly waits: for the batch its look-up goes into, and for the client's limiter, which adapts. So there
         // are several batches' worth of them.
-        Self { workers: 512, status_workers: 512, status_update_frequency: secs(300) }
+        Self { workers: 512, status_workers: 512, status_update_frequency: secs(300), adopt_untainted: false }
     }
 }
 
 impl Default for LifecycleConfig {
     fn default() -> Self {
-        Self { workers: 512, monitor_period: secs(5) }
+        Self { workers: 512, monitor_period: secs(5), out_of_service_after: None, removal: RemovalSettings::default() }
     }
 }
 
