@@ -6,7 +6,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use control_plane::process::Process;
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Service;
 use kube::{
@@ -15,10 +14,10 @@ use kube::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
-use testkit::services;
+use testkit::{mock::MockSettings, program::Program, services};
 
 use crate::{
-    lab::{Lab, Mock},
+    lab::{Cloud, Lab, tail},
     nodes::register,
     report::{Report, Target, as_f64},
     watch::all_initialised,
@@ -34,10 +33,10 @@ pub async fn crash(runs: u32, seed: u64) -> Result<Report> {
     let mut report = Report::new(format!("crash {runs}"));
     let lab = Lab::start().await?;
     register(&lab.client, 3).await?;
-    let initial = lab.mock("initial", &[]).await?;
-    let controller = lab.controller("initial-controller", &initial.endpoint, &["--controllers=cloud-node"])?;
+    let initial = lab.cloud(&MockSettings { name: "initial".to_owned(), ..MockSettings::default() }).await?;
+    let mut controller = lab.controller("initial-controller", initial.endpoint(), &["--controllers=cloud-node"])?;
     all_initialised(&lab.client, 3, Duration::from_secs(60)).await?;
-    controller.stop(Duration::from_secs(10)).await?;
+    controller.stop().await?;
     drop(initial);
 
     let started = Instant::now();
@@ -127,51 +126,54 @@ impl Cut {
 struct Lane<'a> {
     lab: &'a Lab,
     name: String,
-    state: String,
-    scenario: String,
-    mock: Mock,
-    controller: Process,
+    cloud: Cloud,
+    controller: Program,
 }
 
 impl<'a> Lane<'a> {
     async fn start(lab: &'a Lab, lane: u32) -> Result<Self> {
         let name = format!("lane-{lane}");
-        let state = lab.file(&format!("{name}.journal"), "")?.display().to_string();
-        let scenario = lab.file(&format!("{name}.yaml"), "loadBalancers:\n  provisioning: 100ms\n  parallel: 10\n")?;
-        let scenario = scenario.display().to_string();
-        let mock = start_mock(lab, &name, &state, &scenario).await?;
-        let controller = start_controller(lab, &name, &mock.endpoint)?;
-        Ok(Self { lab, name, state, scenario, mock, controller })
+        let settings = MockSettings {
+            name: name.clone(),
+            scenario: json!({"loadBalancers": {"provisioning": "100ms", "parallel": 10}}),
+            args: vec!["--no-traffic".to_owned()],
+            ..MockSettings::default()
+        };
+        let cloud = lab.cloud(&settings).await?;
+        let class = format!("--load-balancer-class=example.com/{name}=mock");
+        let controller =
+            lab.controller(&format!("{name}-controller"), cloud.endpoint(), &["--controllers=service", &class])?;
+        Ok(Self { lab, name, cloud, controller })
     }
 
     /// Brings back whatever has died.
     async fn revive(&mut self) -> Result<()> {
-        if self.mock.process.exited().is_some() {
-            self.mock = start_mock(self.lab, &self.name, &self.state, &self.scenario).await?;
+        if self.cloud.mock.program().ensure_running().is_err() {
+            self.cloud.mock.program_mut().restart()?;
+            self.cloud.mock.wait_until_ready().await?;
         }
-        if self.controller.exited().is_some() {
-            self.controller = start_controller(self.lab, &self.name, &self.mock.endpoint)?;
+        if self.controller.ensure_running().is_err() {
+            self.controller.restart()?;
         }
         Ok(())
     }
 
-    async fn kill(&self, cut: Cut) {
+    async fn kill(&mut self, cut: Cut) {
         if matches!(cut, Cut::KillController | Cut::KillBoth) {
             self.controller.kill().await;
         }
         if matches!(cut, Cut::KillDaemon | Cut::KillBoth) {
-            self.mock.process.kill().await;
+            self.cloud.mock.program_mut().kill().await;
         }
     }
-}
 
-async fn start_mock(lab: &Lab, name: &str, state: &str, scenario: &str) -> Result<Mock> {
-    lab.mock(name, &["--no-traffic", "--state", state, "--scenario", scenario]).await
-}
+    async fn set_rules(&self, rules: &Value) -> Result<()> {
+        self.cloud.mock.control().set_rules(rules).await
+    }
 
-fn start_controller(lab: &Lab, name: &str, endpoint: &str) -> Result<Process> {
-    let class = format!("--load-balancer-class=example.com/{name}=mock");
-    lab.controller(&format!("{name}-controller"), endpoint, &["--controllers=service", &class])
+    fn logs(&self) -> String {
+        format!("{}\n--\n{}", tail(&self.controller), tail(self.cloud.mock.program()))
+    }
 }
 
 async fn run_lane(lab: &Lab, lane: u32, runs: u32, seed: u64) -> Result<Tally> {
@@ -180,14 +182,9 @@ async fn run_lane(lab: &Lab, lane: u32, runs: u32, seed: u64) -> Result<Tally> {
     let mut state = Lane::start(lab, lane).await?;
     for run in 0..runs {
         let cut = Cut::choose(&mut random);
-        life(&mut state, run, cut, &mut random).await.with_context(|| {
-            format!(
-                "{} run {run} {cut:?}\n{}\n{}",
-                state.name,
-                state.controller.log_tail(15),
-                state.mock.process.log_tail(10)
-            )
-        })?;
+        life(&mut state, run, cut, &mut random)
+            .await
+            .with_context(|| format!("{} run {run} {cut:?}\n{}", state.name, state.logs()))?;
         tally.runs += 1;
         *tally.kinds.entry(cut.name()).or_default() += 1;
     }
@@ -205,7 +202,7 @@ async fn life(lane: &mut Lane<'_>, run: u32, cut: Cut, random: &mut StdRng) -> R
         if step == cut_at
             && let Some(rules) = cut.rules()
         {
-            lane.mock.control("PUT", "/v1/rules", Some(&rules)).await?;
+            lane.set_rules(&rules).await?;
         }
         match step {
             0 => make(&api, &lane.name, &name).await?,
@@ -219,7 +216,7 @@ async fn life(lane: &mut Lane<'_>, run: u32, cut: Cut, random: &mut StdRng) -> R
         settle(lane, &api, &name, step).await?;
     }
     // A rule that was not reached must not strike the next run.
-    lane.mock.control("PUT", "/v1/rules", Some(&json!([]))).await?;
+    lane.set_rules(&json!([])).await?;
     Ok(())
 }
 
@@ -261,25 +258,20 @@ async fn settled(lane: &Lane<'_>, api: &Api<Service>, name: &str, step: u32) -> 
     let service = service.context("no such Service")?;
     ensure!(!services::ingress_ips(&service).is_empty(), "it has no address");
     let uid = service.uid().unwrap_or_default();
-    let balancers = balancers(&lane.mock).await?;
-    let own: Vec<&Value> = balancers.iter().filter(|b| b["serviceUid"] == json!(uid)).collect();
+    let balancers = lane.cloud.mock.control().load_balancers().await?;
+    let own: Vec<_> = balancers.iter().filter(|balancer| balancer.service_uid == uid).collect();
     ensure!(own.len() == 1, "it has {} load balancers", own.len());
     let port = if step == 0 { 8080 } else { 9090 };
-    ensure!(own[0]["ports"][0]["port"] == json!(port), "the load balancer has another port");
+    ensure!(own[0].ports == [port], "the load balancer has another port");
     Ok(())
-}
-
-async fn balancers(mock: &Mock) -> Result<Vec<Value>> {
-    let state = mock.get("/v1/state").await?;
-    Ok(state["loadBalancers"].as_array().context("no loadBalancers in /v1/state")?.clone())
 }
 
 async fn count(lane: &Lane<'_>, tally: &mut Tally) -> Result<()> {
     let services: Vec<Service> = own_services(&lane.lab.client, &lane.name).await?;
     let mut per_service: BTreeMap<String, usize> = services.iter().map(|s| (s.uid().unwrap_or_default(), 0)).collect();
     tally.services = services.len();
-    for balancer in balancers(&lane.mock).await? {
-        match per_service.get_mut(balancer["serviceUid"].as_str().unwrap_or_default()) {
+    for balancer in lane.cloud.mock.control().load_balancers().await? {
+        match per_service.get_mut(&balancer.service_uid) {
             Some(count) => *count += 1,
             None => tally.orphaned += 1,
         }

@@ -8,15 +8,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use control_plane::process::Process;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Event, Node};
 use kube::{Api, Client, ResourceExt, api::ListParams};
 use serde_json::{Value, json};
-use testkit::{kubelet::Readiness, wait::eventually};
+use testkit::{eventually, kubelet::Readiness, mock::MockSettings, program::Program};
 
 use crate::{
-    lab::Lab,
+    lab::{Lab, free_address, tail},
     nodes::{name, register},
     report::{Report, Target, as_f64},
     watch::all_initialised,
@@ -86,24 +85,15 @@ struct Outcome {
 async fn one(fault: &Fault) -> Result<Outcome> {
     let lab = Lab::start().await?;
     register(&lab.client, NODES).await?;
-    let state = lab.file("cloud.journal", "")?.display().to_string();
-    let mut mock = lab.mock("mock", &["--state", &state]).await?;
-    let port = crate::lab::free_address()?.port();
-    let controller = lab.controller(
-        "controller",
-        &mock.endpoint,
-        &[
-            &format!("--secure-port={port}"),
-            "--bind-address=127.0.0.1",
-            "--authorization-always-allow-paths=/healthz,/readyz,/livez,/metrics",
-        ],
-    )?;
+    let mut cloud = lab.cloud(&MockSettings::default()).await?;
+    let port = free_address()?.port();
+    let controller = lab.serving_controller("controller", cloud.endpoint(), port)?;
     all_initialised(&lab.client, NODES as usize, Duration::from_secs(60)).await?;
     let metrics_before = metrics(port).await?;
 
     match fault {
-        Fault::Rule(rules) => drop(mock.control("PUT", "/v1/rules", Some(rules)).await?),
-        Fault::Killed => drop(mock.process.kill().await),
+        Fault::Rule(rules) => cloud.mock.control().set_rules(rules).await?,
+        Fault::Killed => cloud.mock.program_mut().kill().await,
     }
     set_all(&lab.client, Readiness::NotReady).await?;
     tokio::time::sleep(OBSERVE).await;
@@ -112,12 +102,12 @@ async fn one(fault: &Fault) -> Result<Outcome> {
     let cause = cause(&lab.client, &metrics_before, &metrics(port).await?).await?;
 
     match fault {
-        Fault::Rule(_) => drop(mock.control("PUT", "/v1/rules", Some(&json!([]))).await?),
-        Fault::Killed => mock = lab.mock("mock", &["--state", &state]).await?,
+        Fault::Rule(_) => cloud.mock.control().set_rules(&json!([])).await?,
+        Fault::Killed => cloud.mock.program_mut().restart()?,
     }
     set_all(&lab.client, Readiness::Ready).await?;
     let recovered = recover(&lab, &controller).await?;
-    drop(mock);
+    drop(cloud);
     Ok(Outcome {
         deleted: NODES as usize - left.len(),
         tainted: left.iter().filter(|node| has_taint(node, SHUTDOWN)).count(),
@@ -143,12 +133,12 @@ fn has_taint(node: &Node, key: &str) -> bool {
     taints.iter().any(|taint| taint.key == key)
 }
 
-async fn recover(lab: &Lab, controller: &Process) -> Result<Duration> {
+async fn recover(lab: &Lab, controller: &Program) -> Result<Duration> {
     let started = Instant::now();
     register_new(&lab.client).await?;
     all_initialised(&lab.client, NODES as usize + 1, Duration::from_secs(180))
         .await
-        .with_context(|| controller.log_tail(20))?;
+        .with_context(|| tail(controller))?;
     controller.ensure_running()?;
     Ok(started.elapsed())
 }
@@ -191,12 +181,12 @@ pub async fn gone() -> Result<Report> {
     let mut report = Report::new("machine gone");
     let lab = Lab::start().await?;
     register(&lab.client, 10).await?;
-    let mock = lab.mock("mock", &[]).await?;
-    let controller = lab.controller("controller", &mock.endpoint, &[])?;
+    let cloud = lab.cloud(&MockSettings::default()).await?;
+    let controller = lab.controller("controller", cloud.endpoint(), &[])?;
     all_initialised(&lab.client, 10, Duration::from_secs(60)).await?;
     let victim = name(3);
     let started = Instant::now();
-    mock.control("DELETE", &format!("/v1/instances/{victim}"), None).await?;
+    cloud.mock.control().set_machine_state(&victim, "terminated").await?;
     testkit::kubelet::say(&Api::all(lab.client.clone()), &victim, Readiness::Unknown).await?;
     eventually("the Node is gone", Duration::from_secs(300), async || {
         let left = nodes(&lab.client).await?;
@@ -204,7 +194,7 @@ pub async fn gone() -> Result<Report> {
         Ok(())
     })
     .await
-    .with_context(|| controller.log_tail(20))?;
+    .with_context(|| tail(&controller))?;
     report.figure(
         "from termination to the Node's removal",
         started.elapsed().as_secs_f64(),

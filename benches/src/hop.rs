@@ -7,17 +7,16 @@ use std::{
 
 use anyhow::{Context, Result};
 use cloud_provider_api::v1::{BatchGetInstancesRequest, Cluster, NodeReference, instances_client::InstancesClient};
-use control_plane::scratch_folder;
 use provider_hop::{
     Endpoint,
     connect::{Channel, ConnectOptions},
     testing::Authority,
     tls::Tls,
 };
-use testkit::wait::eventually;
+use testkit::{Binaries, Profile, eventually, mock::MockSettings, scratch_folder};
 
 use crate::{
-    lab::{Daemons, free_address},
+    lab::{Cloud, free_address, text},
     report::{Report, Target, percentile},
 };
 
@@ -30,34 +29,28 @@ const TURN: usize = 500;
 pub async fn hop() -> Result<Report> {
     let mut report = Report::new("hop");
     let folder = scratch_folder("bench-hop")?;
-    let daemons = Daemons::build(folder.path()).await?;
-
-    let socket = format!("unix://{}/hop/provider.sock", folder.path().display());
-    let over_socket = daemons.mock("socket", &socket, &[]).await?;
-    let mut socket_client = client(&over_socket.endpoint, &ConnectOptions::default())?;
+    let binaries = Binaries::build(Profile::Release).await?;
+    let over_socket = MockSettings { name: "socket".to_owned(), keeps_state: false, ..MockSettings::default() };
+    let over_socket = Cloud::start(binaries, folder.path(), &over_socket).await?;
+    let mut socket_client = client(over_socket.endpoint(), &ConnectOptions::default())?;
 
     let authority = Authority::new("bench");
     let files = authority.write(folder.path(), &["localhost"])?;
-    let (cert, key, ca) = (&files.certificate, &files.private_key, &files.ca);
-    let address = format!("https://localhost:{}", free_address()?.port());
-    let over_tls = daemons
-        .mock(
-            "tls",
-            &address,
-            &[
-                "--tls-cert-file",
-                &cert.display().to_string(),
-                "--tls-private-key-file",
-                &key.display().to_string(),
-                "--client-ca-file",
-                &ca.display().to_string(),
-                "--allowed-peer-san",
-                "localhost",
-            ],
-        )
-        .await?;
+    let over_tls = MockSettings {
+        name: "tls".to_owned(),
+        listen: Some(format!("https://localhost:{}", free_address()?.port())),
+        keeps_state: false,
+        args: vec![
+            format!("--tls-cert-file={}", text(&files.certificate)),
+            format!("--tls-private-key-file={}", text(&files.private_key)),
+            format!("--client-ca-file={}", text(&files.ca)),
+            "--allowed-peer-san=localhost".to_owned(),
+        ],
+        ..MockSettings::default()
+    };
+    let over_tls = Cloud::start(binaries, folder.path(), &over_tls).await?;
     let tls: Arc<Tls> = Tls::load(files.clone())?;
-    let mut tls_client = client(&over_tls.endpoint, &ConnectOptions { tls: Some(tls), ..ConnectOptions::default() })?;
+    let mut tls_client = client(over_tls.endpoint(), &ConnectOptions { tls: Some(tls), ..ConnectOptions::default() })?;
 
     for client in [&mut socket_client, &mut tls_client] {
         let probe = client.clone();

@@ -3,11 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use control_plane::process::Process;
-use testkit::wait::eventually;
+use testkit::{eventually, mock::MockSettings, program::Program};
 
 use crate::{
-    lab::{Lab, free_address, resident_mib, since},
+    lab::{Lab, free_address, resident_mib, since, tail, without_traffic},
     nodes::register,
     report::{Report, Target, as_f64},
     services::{all_ready, create},
@@ -23,17 +22,17 @@ pub async fn quiet() -> Result<Report> {
     let mut report = Report::new("quiet");
     let lab = Lab::start().await?;
     register(&lab.client, NODES).await?;
-    let mock = lab.mock("mock", &[]).await?;
+    let cloud = lab.cloud(&MockSettings { keeps_state: false, ..MockSettings::default() }).await?;
     let args = ["--leader-elect=true", "--node-status-update-frequency=1m0s"];
-    let controller = lab.controller("controller", &mock.endpoint, &args)?;
+    let controller = lab.controller("controller", cloud.endpoint(), &args)?;
     all_initialised(&lab.client, NODES as usize, Duration::from_secs(600)).await?;
     // The last Events are sent, the first refresh is over.
     tokio::time::sleep(Duration::from_secs(70)).await;
 
-    let (writes, calls) = (lab.writes().await?, mock.calls().await?);
+    let (writes, calls) = (lab.writes().await?, cloud.calls().await?);
     tokio::time::sleep(Duration::from_secs(60)).await;
     let writes = since(&writes, &lab.writes().await?);
-    let calls = since(&calls, &mock.calls().await?);
+    let calls = since(&calls, &cloud.calls().await?);
     controller.ensure_running()?;
 
     let batches = calls.get("BatchGetInstances").copied().unwrap_or(0);
@@ -57,22 +56,22 @@ pub async fn quiet() -> Result<Report> {
 pub async fn memory() -> Result<Report> {
     let mut report = Report::new("memory");
     let lab = Lab::start().await?;
-    let mock = lab.mock("mock", &["--no-traffic"]).await?;
+    let cloud = lab.cloud(&without_traffic(serde_json::json!({}))).await?;
     report.figure(
         "start to ready, empty cluster",
-        start_to_ready(&lab, &mock.endpoint).await?,
+        start_to_ready(&lab, cloud.endpoint()).await?,
         "s",
         Target::AtMost(2.0),
     );
 
     register(&lab.client, NODES).await?;
-    let controller = lab.controller("controller", &mock.endpoint, &["--leader-elect=true"])?;
+    let controller = lab.controller("controller", cloud.endpoint(), &["--leader-elect=true"])?;
     all_initialised(&lab.client, NODES as usize, Duration::from_secs(600)).await?;
     create(&lab.client, SERVICES).await?;
-    all_ready(&lab.client, SERVICES as usize).await.with_context(|| controller.log_tail(20))?;
+    all_ready(&lab.client, SERVICES as usize).await.with_context(|| tail(&controller))?;
     tokio::time::sleep(Duration::from_secs(30)).await;
     report.figure("controller, resident", resident_mib(&controller)?, "MiB", Target::AtMost(96.0));
-    report.figure("provider-mock, resident", resident_mib(&mock.process)?, "MiB", Target::AtMost(64.0));
+    report.figure("provider-mock, resident", resident_mib(cloud.mock.program())?, "MiB", Target::AtMost(64.0));
 
     let (ccm, daemon) = lab.binary_sizes()?;
     report.figure("size of cloud-controller-manager", as_f64(ccm) / MIB, "MiB", Target::None);
@@ -86,16 +85,15 @@ pub async fn memory() -> Result<Report> {
 async fn start_to_ready(lab: &Lab, endpoint: &str) -> Result<f64> {
     let port = free_address()?.port();
     let started = Instant::now();
-    let controller =
-        lab.controller("starting", endpoint, &[&format!("--secure-port={port}"), "--bind-address=127.0.0.1"])?;
+    let mut controller = lab.serving_controller("starting", endpoint, port)?;
     ready(&controller, port).await?;
     let took = started.elapsed().as_secs_f64();
-    controller.stop(Duration::from_secs(10)).await?;
+    controller.stop().await?;
     Ok(took)
 }
 
 /// Waits until `/readyz` answers well. The serving certificate is self-signed.
-async fn ready(controller: &Process, port: u16) -> Result<()> {
+async fn ready(controller: &Program, port: u16) -> Result<()> {
     let mut config = kube::Config::new(format!("https://127.0.0.1:{port}").parse()?);
     config.accept_invalid_certs = true;
     let client = kube::Client::try_from(config)?;

@@ -1,91 +1,75 @@
-//! A real control plane, a mock cloud and the controller, all as separate processes, and the counters read from them.
+//! A real control plane, a mock cloud and the controller, all as separate processes of the release build, and the counters
+//! read from them.
 
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
-use control_plane::{
-    ControlPlane,
-    process::{Launch, Process},
-};
+use anyhow::{Context, Result};
 use kube::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{
-    binaries::{Binaries, Profile},
-    wait::eventually,
+    Binaries, ControlPlane, Profile,
+    controller::ControllerSettings,
+    mock::{Mock, MockSettings},
+    network::Network,
+    program::Program,
 };
 
-/// The processes of one measurement. Dropping it stops them all.
+/// The control plane of one measurement.
 pub struct Lab {
     /// The control plane.
     pub plane: ControlPlane,
     /// A client of it with all rights and no rate limit.
     pub client: Client,
-    daemons: Daemons,
-    folder: PathBuf,
-}
-
-/// Starts daemons, with their logs and sockets in one folder.
-#[derive(Clone, Debug)]
-pub struct Daemons {
     binaries: &'static Binaries,
-    folder: PathBuf,
 }
 
-/// A mock provider and where to reach it.
-pub struct Mock {
-    /// The daemon.
-    pub process: Process,
-    /// Its gRPC endpoint.
-    pub endpoint: String,
-    control: SocketAddr,
+/// A mock cloud with the loopback addresses it may use.
+pub struct Cloud {
+    /// The daemon and its console.
+    pub mock: Mock,
+    _network: Network,
 }
 
 impl Lab {
     /// Builds the release binaries and starts a control plane.
     pub async fn start() -> Result<Self> {
+        let binaries = Binaries::build(Profile::Release).await?;
         let plane = ControlPlane::builder().start().await?;
         let client = plane.client().await?;
-        let folder = plane.folder().to_owned();
-        let daemons = Daemons::build(&folder).await?;
-        Ok(Self { plane, client, daemons, folder })
+        Ok(Self { plane, client, binaries })
     }
 
-    /// Starts a mock provider named `name` on a Unix socket and waits until it serves.
-    pub async fn mock(&self, name: &str, args: &[&str]) -> Result<Mock> {
-        let endpoint = format!("unix://{}/{name}/provider.sock", self.folder.display());
-        self.daemons.mock(name, &endpoint, args).await
+    /// Starts a mock cloud.
+    pub async fn cloud(&self, settings: &MockSettings) -> Result<Cloud> {
+        Cloud::start(self.binaries, self.plane.folder(), settings).await
     }
 
-    /// Writes a file into the lab's folder.
-    pub fn file(&self, name: &str, content: &str) -> Result<PathBuf> {
-        let path = self.folder.join(name);
-        std::fs::write(&path, content).with_context(|| format!("write {}", path.display()))?;
-        Ok(path)
+    /// Starts a controller for this provider with default flags, without leader election and serving port, then `args`.
+    pub fn controller(&self, name: &str, provider: &str, args: &[&str]) -> Result<Program> {
+        let mut settings = ControllerSettings::new(self.plane.kubeconfig(), provider);
+        settings.args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Program::start(settings.launch(self.binaries, self.plane.folder(), name))
     }
 
-    /// Starts a controller for this provider. `args` come after the defaults every bench uses: no leader election, no
-    /// serving port unless asked for.
-    pub fn controller(&self, name: &str, endpoint: &str, args: &[&str]) -> Result<Process> {
-        let kubeconfig = self.plane.kubeconfig();
-        let serving = args.iter().any(|arg| arg.starts_with("--secure-port"));
-        Launch::new(self.daemons.binaries.controller(), self.folder.join(format!("{name}.log")))
-            .arg("--kubeconfig")
-            .arg(kubeconfig)
-            .args(["--provider", endpoint, "--cluster-name", "bench", "--leader-elect=false"])
-            .args(if serving { None } else { Some("--secure-port=0") })
-            .args(args)
-            .spawn()
+    /// Starts a controller that serves on `port`, its metrics open to everybody.
+    pub fn serving_controller(&self, name: &str, provider: &str, port: u16) -> Result<Program> {
+        let mut settings = ControllerSettings::new(self.plane.kubeconfig(), provider);
+        settings.secure_port = port;
+        settings.args =
+            ["--bind-address=127.0.0.1", "--authorization-always-allow-paths=/healthz,/readyz,/livez,/metrics"]
+                .map(str::to_owned)
+                .to_vec();
+        Program::start(settings.launch(self.binaries, self.plane.folder(), name))
     }
 
     /// The sizes of the release binaries: controller and mock, in bytes.
     pub fn binary_sizes(&self) -> Result<(u64, u64)> {
         let size = |path: &Path| Ok::<_, anyhow::Error>(std::fs::metadata(path)?.len());
-        Ok((size(self.daemons.binaries.controller())?, size(self.daemons.binaries.mock())?))
+        Ok((size(self.binaries.controller())?, size(self.binaries.mock())?))
     }
 
     /// Mutating requests the apiserver has answered so far, by `VERB resource[/subresource]`. Leases are left out: they are
@@ -97,49 +81,45 @@ impl Lab {
     }
 }
 
-impl Daemons {
-    /// Builds the release binaries.
-    pub async fn build(folder: &Path) -> Result<Self> {
-        Ok(Self { binaries: Binaries::build(Profile::Release).await?, folder: folder.to_owned() })
+impl Cloud {
+    /// Starts a mock cloud with its files in `folder`.
+    pub async fn start(binaries: &Binaries, folder: &Path, settings: &MockSettings) -> Result<Self> {
+        let network = Network::reserve()?;
+        let mock = Mock::start(binaries, folder, &network, settings).await?;
+        Ok(Self { mock, _network: network })
     }
 
-    /// Starts a mock provider on this endpoint and waits until it serves.
-    pub async fn mock(&self, name: &str, endpoint: &str, args: &[&str]) -> Result<Mock> {
-        let control = free_address()?;
-        let process = Launch::new(self.binaries.mock(), self.folder.join(format!("{name}.log")))
-            .args(["--listen", endpoint, "--control", &control.to_string()])
-            .args(args)
-            .spawn()?;
-        let mock = Mock { process, endpoint: endpoint.to_owned(), control };
-        eventually("the mock's control endpoint answers", Duration::from_secs(10), async || {
-            mock.process.ensure_running()?;
-            mock.get("/v1/calls").await
-        })
-        .await?;
-        Ok(mock)
+    /// For `--provider`.
+    pub fn endpoint(&self) -> &str {
+        self.mock.endpoint()
     }
-}
 
-impl Mock {
     /// Calls answered so far, by method name.
     pub async fn calls(&self) -> Result<BTreeMap<String, u64>> {
-        let value = self.get("/v1/calls").await?;
+        let value = self.mock.control().calls().await?;
         let methods = value["methods"].as_object().context("no methods in /v1/calls")?;
         Ok(methods.iter().map(|(name, method)| (name.clone(), method["total"].as_u64().unwrap_or(0))).collect())
     }
+}
 
-    /// Sends one request to the control endpoint and reads the JSON answer.
-    pub async fn control(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let body = body.map(ToString::to_string);
-        let (status, text) = testkit::http::request(self.control, method, path, body.as_deref()).await?;
-        ensure!((200..300).contains(&status), "{method} {path} answered {status}: {text}");
-        if text.trim().is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_str(&text)?) }
-    }
+/// A mock that carries no traffic: for thousands of load balancers.
+pub fn without_traffic(scenario: Value) -> MockSettings {
+    MockSettings { scenario, keeps_state: false, args: vec!["--no-traffic".to_owned()], ..MockSettings::default() }
+}
 
-    /// Reads from the control endpoint.
-    pub async fn get(&self, path: &str) -> Result<Value> {
-        self.control("GET", path, None).await
+/// A mock that takes this long for every call.
+pub fn with_latency(latency: &str) -> MockSettings {
+    MockSettings {
+        scenario: json!({}),
+        keeps_state: false,
+        args: vec![format!("--latency={latency}")],
+        ..MockSettings::default()
     }
+}
+
+/// The folder-independent way to say where a file of a program is.
+pub fn text(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// A loopback address nobody listens on just now.
@@ -147,13 +127,20 @@ pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Resident memory of a process, in MiB.
-pub fn resident_mib(process: &Process) -> Result<f64> {
-    let path = format!("/proc/{}/status", process.pid());
-    let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+/// Resident memory of a program, in MiB.
+pub fn resident_mib(program: &Program) -> Result<f64> {
+    let path = PathBuf::from(format!("/proc/{}/status", program.process()?.pid()));
+    let status = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
     let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
     Ok(kib / 1024.0)
+}
+
+/// The last lines a program has printed, for error messages.
+pub fn tail(program: &Program) -> String {
+    let log = program.log();
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
 /// The difference of two counter readings, zero entries left out.

@@ -13,7 +13,7 @@ use serde_json::json;
 use testkit::kubelet::{NodeSettings, register_all};
 
 use crate::{
-    lab::{Lab, since},
+    lab::{Lab, since, tail, with_latency},
     report::{Report, Target, as_f64},
     watch::all_initialised,
 };
@@ -28,18 +28,18 @@ pub async fn nodes(count: u32, concurrency: usize) -> Result<Report> {
     let mut report = Report::new(format!("nodes {count}"));
     let lab = Lab::start().await?;
     register(&lab.client, count).await?;
-    let mock = lab.mock("mock", &["--latency", "30ms"]).await?;
+    let cloud = lab.cloud(&with_latency("30ms")).await?;
     let before = lab.writes().await?;
 
     let started = Instant::now();
-    let controller = lab.controller("controller", &mock.endpoint, &[])?;
-    let seen = all_initialised(&lab.client, count as usize, PATIENCE).await.with_context(|| controller.log_tail(20))?;
+    let controller = lab.controller("controller", cloud.endpoint(), &[])?;
+    let seen = all_initialised(&lab.client, count as usize, PATIENCE).await.with_context(|| tail(&controller))?;
     let took = seen.finished.duration_since(started);
     // Events are sent behind the writes; the last ones may still be under way.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let writes = since(&before, &lab.writes().await?);
-    let calls = mock.calls().await?;
-    drop((controller, mock, lab));
+    let calls = cloud.calls().await?;
+    drop((controller, cloud, lab));
 
     let node_writes: u64 = writes.iter().filter(|(key, _)| key.contains(" nodes")).map(|(_, value)| value).sum();
     let event_writes: u64 = writes.iter().filter(|(key, _)| key.contains(" events")).map(|(_, value)| value).sum();

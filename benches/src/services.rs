@@ -18,7 +18,7 @@ use serde_json::json;
 use testkit::{services, wait::eventually};
 
 use crate::{
-    lab::{Lab, Mock},
+    lab::{Cloud, Lab, since, tail, without_traffic},
     nodes::{name, register},
     report::{Report, Target, as_f64},
     watch::all_initialised,
@@ -36,25 +36,24 @@ pub async fn services() -> Result<Report> {
     let mut report = Report::new(format!("services {SERVICES}"));
     let lab = Lab::start().await?;
     register(&lab.client, NODES).await?;
-    let scenario = lab.file("scenario.yaml", "loadBalancers:\n  provisioning: 2s\n  parallel: 10\n")?;
-    let mock = lab.mock("mock", &["--no-traffic", "--scenario", &scenario.display().to_string()]).await?;
-    let controller = lab.controller("controller", &mock.endpoint, &[])?;
+    let cloud = lab.cloud(&without_traffic(json!({"loadBalancers": {"provisioning": "2s", "parallel": 10}}))).await?;
+    let controller = lab.controller("controller", cloud.endpoint(), &[])?;
     all_initialised(&lab.client, NODES as usize, Duration::from_secs(60)).await?;
 
     let started = Instant::now();
     create(&lab.client, SERVICES).await?;
-    let finished = all_ready(&lab.client, SERVICES as usize).await.with_context(|| controller.log_tail(20))?;
+    let finished = all_ready(&lab.client, SERVICES as usize).await.with_context(|| tail(&controller))?;
     let took = finished.duration_since(started).as_secs_f64();
     let ideal = f64::from(SERVICES) / PARALLEL * PROVISIONING;
     report.figure("time until all are ready", took, "s", Target::None);
     report.figure("ideal", ideal, "s", Target::None);
     report.figure("ratio to the ideal", took / ideal, "", Target::AtMost(1.2));
 
-    let before = updates(&mock).await?;
+    let before = updates(&cloud).await?;
     let extra = name(NODES);
     register_one(&lab.client, &extra).await?;
-    members_everywhere(&mock, NODES as usize + 1).await?;
-    let per_service = difference(&before, &updates(&mock).await?);
+    members_everywhere(&cloud, NODES as usize + 1).await?;
+    let per_service = since(&before, &updates(&cloud).await?);
     report.figure(
         "Services reached by one new node",
         as_f64(per_service.len()),
@@ -63,11 +62,11 @@ pub async fn services() -> Result<Report> {
     );
     report.figure("most updates a Service for it", most(&per_service), "", Target::Exactly(1.0));
 
-    let before = updates(&mock).await?;
+    let before = updates(&cloud).await?;
     flip(&lab.client, &extra).await?;
-    members_everywhere(&mock, NODES as usize + 1).await?;
+    members_everywhere(&cloud, NODES as usize + 1).await?;
     tokio::time::sleep(Duration::from_secs(15)).await;
-    let per_service = difference(&before, &updates(&mock).await?);
+    let per_service = since(&before, &updates(&cloud).await?);
     report.figure("most updates a Service for 100 node flips in 10 s", most(&per_service), "", Target::AtMost(2.0));
     report.remark("Mock: 2 s to make a load balancer, 10 at once. The 100 flips take one node out of all load balancers and put it back, 50 times.");
     Ok(report)
@@ -117,20 +116,15 @@ async fn register_one(client: &Client, node: &str) -> Result<()> {
 }
 
 /// Updates so far, by load balancer.
-async fn updates(mock: &Mock) -> Result<BTreeMap<String, u64>> {
-    let state = mock.get("/v1/state").await?;
-    let balancers = state["loadBalancers"].as_array().context("no loadBalancers in /v1/state")?;
-    Ok(balancers
-        .iter()
-        .map(|b| (b["service"].as_str().unwrap_or_default().to_owned(), b["updates"].as_u64().unwrap_or(0)))
-        .collect())
+async fn updates(cloud: &Cloud) -> Result<BTreeMap<String, u64>> {
+    let balancers = cloud.mock.control().load_balancers().await?;
+    Ok(balancers.into_iter().map(|balancer| (balancer.service, balancer.updates)).collect())
 }
 
-async fn members_everywhere(mock: &Mock, count: usize) -> Result<()> {
+async fn members_everywhere(cloud: &Cloud, count: usize) -> Result<()> {
     eventually(format!("{count} members everywhere"), Duration::from_secs(120), async || {
-        let state = mock.get("/v1/state").await?;
-        let balancers = state["loadBalancers"].as_array().context("no loadBalancers")?;
-        let short = balancers.iter().filter(|b| b["members"].as_array().map_or(0, Vec::len) != count).count();
+        let balancers = cloud.mock.control().load_balancers().await?;
+        let short = balancers.iter().filter(|balancer| balancer.members.len() != count).count();
         anyhow::ensure!(short == 0, "{short} of {} load balancers have another number of members", balancers.len());
         Ok(())
     })
@@ -147,10 +141,6 @@ async fn flip(client: &Client, node: &str) -> Result<()> {
         nodes.patch(node, &PatchParams::default(), &Patch::Merge(patch)).await?;
     }
     Ok(())
-}
-
-fn difference(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
-    crate::lab::since(before, after)
 }
 
 #[allow(clippy::cast_precision_loss)] // Counts of a bench are far below 2^52.

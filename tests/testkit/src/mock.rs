@@ -127,13 +127,20 @@ pub struct MachineView {
 
 /// A load balancer of the cloud.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
 pub struct LoadBalancerView {
     /// The cloud's id.
     pub id: String,
     /// `namespace/name`.
     pub service: String,
+    /// UID of the Service.
+    pub service_uid: String,
+    /// The ports it listens on.
+    pub ports: Vec<u16>,
     /// Its members.
     pub members: Vec<Value>,
+    /// How often it was changed after it was made.
+    pub updates: u64,
 }
 
 /// A route of the cloud's table.
