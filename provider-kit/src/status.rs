@@ -1,0 +1,105 @@
+//! The daemon's state as `GetStatus` answers it: kept in memory, so that a probe never costs a call to the cloud.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use cloud_provider_api::v1::{Condition, GetStatusResponse};
+
+/// Conditions and times. Clones share them.
+#[derive(Clone, Debug)]
+pub struct StatusBoard(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    epoch: String,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    conditions: BTreeMap<String, Condition>,
+    last_cloud_success: Option<SystemTime>,
+    credentials_valid_until: Option<SystemTime>,
+    throttled_for: Option<Duration>,
+}
+
+impl StatusBoard {
+    pub(crate) fn new(epoch: String) -> Self {
+        Self(Arc::new(Inner { epoch, state: Mutex::default() }))
+    }
+
+    /// Sets a condition, for instance `CredentialsValid`. Its transition time moves when its status does. Holds no secret.
+    pub fn set_condition(&self, r#type: &str, status: Option<bool>, reason: &str, message: &str) {
+        let mut state = self.state();
+        let now = Some(SystemTime::now().into());
+        let before = state.conditions.get(r#type);
+        let last_transition =
+            before.filter(|before| before.status == status).map_or(now, |before| before.last_transition);
+        let condition = Condition {
+            r#type: r#type.to_owned(),
+            status,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            last_transition,
+        };
+        state.conditions.insert(r#type.to_owned(), condition);
+    }
+
+    /// The cloud has just answered a call well.
+    pub fn cloud_success(&self) {
+        self.state().last_cloud_success = Some(SystemTime::now());
+    }
+
+    /// Until when the present credentials are valid, if that is known.
+    pub fn set_credentials_valid_until(&self, until: Option<SystemTime>) {
+        self.state().credentials_valid_until = until;
+    }
+
+    /// The pause the cloud's throttling asks for. `None`: it does not throttle.
+    pub fn set_throttled_for(&self, pause: Option<Duration>) {
+        self.state().throttled_for = pause;
+    }
+
+    /// As the API answers it.
+    pub fn response(&self) -> GetStatusResponse {
+        let state = self.state();
+        GetStatusResponse {
+            epoch: self.0.epoch.clone(),
+            conditions: state.conditions.values().cloned().collect(),
+            last_cloud_success: state.last_cloud_success.map(Into::into),
+            credentials_valid_until: state.credentials_valid_until.map(Into::into),
+            throttled_for: state.throttled_for.and_then(|pause| pause.try_into().ok()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transition_is_a_change_of_status_not_of_words() {
+        let board = StatusBoard::new("e".to_owned());
+        let transition = || board.response().conditions[0].last_transition.unwrap();
+        board.set_condition("CloudReachable", Some(true), "Ok", "fine");
+        let first = transition();
+        board.set_condition("CloudReachable", Some(true), "Ok", "still fine");
+        assert_eq!(transition(), first);
+        board.set_condition("CloudReachable", Some(false), "Timeout", "no answer");
+        assert!(SystemTime::try_from(transition()).unwrap() > SystemTime::try_from(first).unwrap());
+        assert_eq!(board.response().conditions.len(), 1);
+    }
+
+    #[test]
+    fn what_was_never_said_is_absent() {
+        let response = StatusBoard::new("e".to_owned()).response();
+        assert_eq!(response, GetStatusResponse { epoch: "e".to_owned(), ..GetStatusResponse::default() });
+    }
+}
