@@ -3,6 +3,8 @@
 //! [`Config::default`] is what runs without any flag. Where a default of upstream's is only a brake (one worker, 20
 //! requests a second), ours is what the apiserver bears instead; `docs/flags.md` says so flag by flag.
 
+mod read;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
@@ -10,15 +12,17 @@ use std::{
     time::Duration,
 };
 
-use controller_core::{controllers_flag::Controller, removal::RemovalSettings};
+use controller_core::{controllers_flag::Controller, lease::Timing, provider::Account, removal::RemovalSettings};
 use ipnet::IpNet;
+
+pub use self::read::from_flags;
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// Everything the process was told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The way to the kube-apiserver.
     pub kube: KubeConfig,
@@ -51,7 +55,7 @@ pub struct Config {
 }
 
 /// The way to the kube-apiserver.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KubeConfig {
     /// `--kubeconfig`; `None` without `master`: the service account of the pod.
     pub kubeconfig: Option<PathBuf>,
@@ -64,7 +68,7 @@ pub struct KubeConfig {
 }
 
 /// The provider daemons.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProviderConfig {
     /// `--provider`: where each is to be reached, as written.
     pub endpoints: Vec<String>,
@@ -78,27 +82,30 @@ pub struct ProviderConfig {
     pub server_name: Option<String>,
     /// `--provider-socket-uid`: users a daemon on a Unix socket may run as. Empty: our own user.
     pub socket_uids: Vec<u32>,
-    /// `--provider-insecure-loopback`: plain `http://` to this machine is let through.
-    pub insecure_loopback: bool,
+    /// `--allow-insecure-loopback`: plain `http://` to this machine is let through.
+    pub allow_insecure_loopback: bool,
     /// `--default-provider`, or `--cloud-provider`; `None`: the first endpoint.
     pub default_provider: Option<String>,
     /// `--load-balancer-class CLASS=PROVIDER`.
     pub load_balancer_classes: BTreeMap<String, String>,
     /// `--provider-account ACCOUNT/REGION`: what the providers are expected to serve. Empty: not checked.
-    pub accounts: Vec<(String, String)>,
+    pub accounts: Vec<Account>,
     /// `--tenant-map`: which tenant a namespace's Services belong to.
-    pub tenant_map: Option<PathBuf>,
+    pub tenants: BTreeMap<String, String>,
+}
+
+impl ProviderConfig {
+    /// The tenant of this namespace's load balancers; empty: the daemon's default account.
+    pub fn tenant_of(&self, namespace: &str) -> &str {
+        self.tenants.get(namespace).map_or("", String::as_str)
+    }
 }
 
 /// Leader election.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaderElectionConfig {
-    /// How long a leader that is not heard of is waited for.
-    pub lease_duration: Duration,
-    /// How long a leader tries to renew before it steps down.
-    pub renew_deadline: Duration,
-    /// Between two attempts.
-    pub retry_period: Duration,
+    /// `--leader-elect-lease-duration`, `-renew-deadline` and `-retry-period`.
+    pub timing: Timing,
     /// Name of the Lease.
     pub name: String,
     /// Namespace of the Lease.
@@ -154,7 +161,7 @@ pub struct RouteConfig {
 }
 
 /// The HTTPS server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AdminConfig {
     /// `--bind-address`.
     pub address: IpAddr,
@@ -170,6 +177,12 @@ pub struct AdminConfig {
     pub cipher_suites: Vec<String>,
     /// HTTP/2 is offered (`--disable-http2-serving` turns it off).
     pub http2: bool,
+    /// `--http2-max-streams-per-connection`; `None`: the server's own limit.
+    pub http2_max_streams: Option<u32>,
+    /// `--permit-port-sharing`.
+    pub share_port: bool,
+    /// `--permit-address-sharing`.
+    pub share_address: bool,
     /// Who callers are.
     pub authentication: AuthenticationConfig,
     /// What callers may do.
@@ -206,7 +219,7 @@ pub struct SniCertificate {
 }
 
 /// Who callers of the HTTPS server are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuthenticationConfig {
     /// `--authentication-kubeconfig`: where tokens are reviewed; `None`: the same apiserver, when in a cluster.
     pub kubeconfig: Option<PathBuf>,
@@ -240,7 +253,7 @@ pub struct RequestHeaderConfig {
 }
 
 /// What callers of the HTTPS server may do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuthorizationConfig {
     /// `--authorization-kubeconfig`: where access is reviewed; `None`: the same apiserver, when in a cluster.
     pub kubeconfig: Option<PathBuf>,
@@ -253,14 +266,22 @@ pub struct AuthorizationConfig {
 }
 
 /// Logs and traces.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TelemetryConfig {
     /// `-v`: upstream's number.
-    pub verbosity: u32,
+    pub verbosity: u8,
     /// `--logging-format=json`.
     pub json: bool,
     /// `--otlp-endpoint`; `None`: no traces are sent.
     pub otlp_endpoint: Option<String>,
+    /// `--trace-sampling-ratio`: share of the traces begun here that is sent.
+    pub sampling_ratio: f64,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { verbosity: 0, json: false, otlp_endpoint: None, sampling_ratio: 1.0 }
+    }
 }
 
 impl Default for Config {
@@ -287,9 +308,7 @@ impl Default for Config {
 impl Default for LeaderElectionConfig {
     fn default() -> Self {
         Self {
-            lease_duration: secs(15),
-            renew_deadline: secs(10),
-            retry_period: secs(2),
+            timing: Timing { lease_duration: secs(15), renew_deadline: secs(10), retry_period: secs(2) },
             name: "cloud-controller-manager".to_owned(),
             namespace: "kube-system".to_owned(),
         }
@@ -332,6 +351,9 @@ impl Default for AdminConfig {
             tls13_only: false,
             cipher_suites: Vec::new(),
             http2: true,
+            http2_max_streams: None,
+            share_port: false,
+            share_address: false,
             authentication: AuthenticationConfig::default(),
             authorization: AuthorizationConfig::default(),
             profiling: true,

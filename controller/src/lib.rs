@@ -3,6 +3,8 @@
 //!
 //! Deciding is [`controller_core`]'s; this crate observes and applies.
 
+pub mod admin;
+pub mod args;
 pub mod clock;
 pub mod config;
 pub mod context;

@@ -102,11 +102,7 @@ impl Candidate {
         recorder: Recorder,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let timing = Timing {
-            lease_duration: config.lease_duration,
-            renew_deadline: config.renew_deadline,
-            retry_period: config.retry_period,
-        };
+        let timing = config.timing;
         let election = Mutex::new(Election::new(identity.clone(), timing));
         metrics.app.leader.with([&config.name]).set(0);
         Self {

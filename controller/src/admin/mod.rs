@@ -1,0 +1,3 @@
+//! The HTTPS server on 10258.
+
+pub(crate) mod tls;
