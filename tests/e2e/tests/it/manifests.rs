@@ -100,7 +100,7 @@ fn the_two_containers_share_the_sockets_folder_and_nothing_else() {
     assert_ne!(controller_uid, provider_uid);
     let says = |container: &Container, arg: String| container.args.iter().flatten().any(|found| *found == arg);
     assert!(says(controller, format!("--provider-socket-uid={provider_uid}")), "the controller lets in that uid");
-    assert!(says(provider, format!("--allow-uid={controller_uid}")), "the daemon lets in that uid");
+    assert!(says(provider, format!("--allowed-peer-uid={controller_uid}")), "the daemon lets in that uid");
 }
 
 #[test]
