@@ -307,7 +307,8 @@ impl Reader<'_> {
             }
         };
         let status_update_frequency = self.period("node-status-update-frequency");
-        NodeConfig { workers, status_workers, status_update_frequency }
+        let adopt_untainted = self.value("node-adopt-untainted").bool();
+        NodeConfig { workers, status_workers, status_update_frequency, adopt_untainted }
     }
 
     fn lifecycle(&mut self) -> LifecycleConfig {

@@ -22,6 +22,12 @@ pub(super) const NODE: &[Flag] = &[
         "5m0s",
         "How often addresses and labels of every Node are compared with the cloud.",
     ),
+    Flag::ours(
+        "node-adopt-untainted",
+        Kind::Bool,
+        "false",
+        "Initialise Nodes, too, that were registered without the uninitialized taint and have no providerID.",
+    ),
 ];
 
 pub(super) const LIFECYCLE: &[Flag] = &[

@@ -55,6 +55,7 @@ fn every_flag_reaches_the_config() {
         "--leader-elect-resource-name=ccm",
         "--leader-elect-resource-namespace=ns",
         "--concurrent-node-syncs=3",
+        "--node-adopt-untainted",
         "--node-status-update-frequency=1m0s",
         "--concurrent-node-lifecycle-syncs=4",
         "--node-monitor-period=7s",
@@ -108,7 +109,7 @@ fn every_flag_reaches_the_config() {
     let election = config.leader_election.as_ref().expect("on");
     assert_eq!(election.timing, Timing { lease_duration: secs(30), renew_deadline: secs(20), retry_period: secs(5) });
     assert_eq!((election.name.as_str(), election.namespace.as_str()), ("ccm", "ns"));
-    let node = NodeConfig { workers: 3, status_workers: 3, status_update_frequency: secs(60) };
+    let node = NodeConfig { workers: 3, status_workers: 3, status_update_frequency: secs(60), adopt_untainted: true };
     assert_eq!(config.node, node);
     assert_eq!((config.lifecycle.workers, config.lifecycle.monitor_period), (4, secs(7)));
     assert_eq!((config.lifecycle.removal.max_percent, config.lifecycle.removal.window), (20, secs(3600)));
