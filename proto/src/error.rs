@@ -67,6 +67,11 @@ macro_rules! reasons {
             pub const fn side(self) -> Side {
                 match self { $(Self::$name => Side::$side,)+ }
             }
+
+            /// What it means, for documents.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ }
+            }
         }
     };
 }

@@ -5,5 +5,6 @@ mod compatibility;
 mod conventions;
 mod documentation;
 mod golden;
+mod reasons;
 mod schema;
 mod secrecy;
