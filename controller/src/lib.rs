@@ -13,4 +13,5 @@ pub mod metrics;
 pub mod progress;
 pub mod provider;
 pub mod queue;
+pub mod reconcile;
 pub mod version;

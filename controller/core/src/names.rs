@@ -46,6 +46,11 @@ pub const ANNOTATION_ALLOW_REMOVAL: &str = "ccm.cloudprovider.io/allow-removal";
 /// that somebody else wrote since are left to them. Ours, not upstream's.
 pub const FIELD_MANAGER_NODE: &str = "ccm.cloudprovider.io/node";
 
+/// Field manager under which Services are written. Ours, not upstream's.
+pub const FIELD_MANAGER_SERVICE: &str = "ccm.cloudprovider.io/service";
+/// Field manager under which the route controller writes Node conditions. Ours, not upstream's.
+pub const FIELD_MANAGER_ROUTE: &str = "ccm.cloudprovider.io/route";
+
 /// Prefix of the `loadBalancerClass` that always belongs to the provider whose name follows. Ours, not upstream's.
 pub const CLASS_PREFIX: &str = "ccm.cloudprovider.io/";
 

@@ -8,3 +8,5 @@ pub mod node_writes;
 pub mod objects;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub mod service_writes;
+pub mod write_error;

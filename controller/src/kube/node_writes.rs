@@ -22,6 +22,7 @@ use kube::{
 use serde_json::{Map, Value, json};
 
 use super::objects::NodeObject;
+pub use super::write_error::WriteError;
 use crate::metrics::CounterVec;
 
 /// Writes Nodes. Cheap to clone.
@@ -29,20 +30,6 @@ use crate::metrics::CounterVec;
 pub struct NodeWriter {
     api: Api<NodeObject>,
     writes: CounterVec<2>,
-}
-
-/// Why a write did not succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The Node is gone, or another one bears its name.
-    #[error("the Node is gone")]
-    Gone,
-    /// Somebody else has written since: read again, decide again.
-    #[error("the Node was changed in the meantime")]
-    Conflict,
-    /// Anything else.
-    #[error(transparent)]
-    Failed(Error),
 }
 
 impl NodeWriter {
@@ -53,7 +40,7 @@ impl NodeWriter {
 
     /// The Node as it is now.
     pub async fn get(&self, name: &str) -> Result<Node, WriteError> {
-        self.api.get(name).await.map(Node::from).map_err(classify)
+        self.api.get(name).await.map(Node::from).map_err(WriteError::from)
     }
 
     /// Replaces `status.addresses`; gives the Node as it is then.
@@ -91,7 +78,7 @@ impl NodeWriter {
     }
 
     fn counted<T>(&self, what: &str, done: Result<T, Error>) -> Result<T, WriteError> {
-        let done = done.map_err(classify);
+        let done = done.map_err(WriteError::from);
         let result = match &done {
             Ok(_) => "success",
             Err(WriteError::Conflict) => "conflict",
@@ -100,16 +87,6 @@ impl NodeWriter {
         };
         self.writes.with([what, result]).inc();
         done
-    }
-}
-
-fn classify(error: Error) -> WriteError {
-    match &error {
-        Error::Api(status) if status.code == 404 => WriteError::Gone,
-        Error::Api(status) if status.code == 409 => WriteError::Conflict,
-        // Validation says so when the UID is another Node's.
-        Error::Api(status) if status.code == 422 && status.message.contains("metadata.uid") => WriteError::Gone,
-        _ => WriteError::Failed(error),
     }
 }
 

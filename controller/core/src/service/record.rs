@@ -155,6 +155,14 @@ impl Record {
         self.claim.as_ref().map(|claim| claim.provider.as_str())
     }
 
+    /// The handle to be given back to the provider with a call about this Service; empty: none.
+    pub fn handle_of<'a>(&'a self, service: &'a Service) -> &'a str {
+        match &self.claim {
+            Some(claim) if claim.service.uid == service.uid && !self.handle.is_empty() => &self.handle,
+            _ => service.annotations.get(ANNOTATION_HANDLE).map_or("", String::as_str),
+        }
+    }
+
     /// Keeps the newest form of a Service whose load balancer is this provider's, for the day it is gone.
     fn track(&mut self, provider: &str, service: &Arc<Service>) {
         if self.handle.is_empty()

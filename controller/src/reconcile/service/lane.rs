@@ -1,0 +1,151 @@
+//! What belongs to one provider.
+
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
+
+use controller_core::{
+    backoff::Backoff,
+    node_set::{NodeSet, Takes},
+    provider::Capability,
+    view::Node,
+};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    context::Context,
+    kube::cache::Cache,
+    provider::{Info, Provider, Status},
+    queue::Queue,
+};
+
+/// The group of keys that wait for the provider of their lane.
+pub(super) const AWAY: &str = "away";
+
+/// What belongs to one provider.
+pub(super) struct Lane {
+    /// Its place among the lanes.
+    pub(super) index: usize,
+    pub(super) provider: Provider,
+    pub(super) queue: Queue,
+    nodes: RwLock<Option<Nodes>>,
+}
+
+/// A node set and since when it holds.
+#[derive(Clone)]
+pub(super) struct Nodes {
+    pub(super) set: Arc<NodeSet>,
+    pub(super) since: Instant,
+}
+
+impl Lane {
+    /// What the provider last said of itself, be it away or not.
+    pub(super) fn info(&self) -> Option<Arc<Info>> {
+        self.provider.status().borrow().info().cloned()
+    }
+
+    /// The node set now.
+    pub(super) fn nodes(&self, nodes: &Cache<Node>) -> Option<Nodes> {
+        if self.read().is_none() {
+            self.refresh_nodes(nodes);
+        }
+        self.read()
+    }
+
+    fn read(&self) -> Option<Nodes> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Works the node set out anew; whether there was one before and it was another one.
+    pub(super) fn refresh_nodes(&self, nodes: &Cache<Node>) -> bool {
+        let Some(info) = self.info() else { return false };
+        let all = nodes.list();
+        let takes = Takes { schemes: &info.schemes, draining: info.can(Capability::MemberDrain) };
+        let set = NodeSet::new(all.iter().map(|node| &**node), takes);
+        let mut current = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
+        match &*current {
+            Some(before) if before.set.digest == set.digest => false,
+            before => {
+                let changed = before.is_some();
+                *current = Some(Nodes { set: Arc::new(set), since: Instant::now() });
+                changed
+            }
+        }
+    }
+}
+
+/// The lanes, in the order of the providers on the command line.
+pub(super) struct Lanes {
+    lanes: Vec<Arc<Lane>>,
+    spoke: Notify,
+}
+
+/// What is found under a provider's name.
+pub(super) enum Named<'a> {
+    /// This one.
+    One(&'a Arc<Lane>),
+    /// No provider of ours has that name.
+    Nobody,
+    /// Not every provider has said its name yet, or two say the same.
+    Unknown,
+}
+
+impl Lanes {
+    pub(super) fn new(context: &Context) -> Self {
+        let lane = |(index, provider): (usize, &Provider)| {
+            let queue = Queue::new("service", Backoff::SERVICE, context.metrics.workqueue("service"));
+            Arc::new(Lane { index, provider: provider.clone(), queue, nodes: RwLock::default() })
+        };
+        Self { lanes: context.providers.all().iter().enumerate().map(lane).collect(), spoke: Notify::new() }
+    }
+
+    pub(super) fn all(&self) -> &[Arc<Lane>] {
+        &self.lanes
+    }
+
+    pub(super) fn get(&self, index: usize) -> &Arc<Lane> {
+        &self.lanes[index]
+    }
+
+    pub(super) fn named(&self, name: &str) -> Named<'_> {
+        let mut found = self.lanes.iter().filter(|lane| lane.info().is_some_and(|info| info.name == name));
+        match (found.next(), found.next()) {
+            (Some(lane), None) => Named::One(lane),
+            (None, _) if self.lanes.iter().all(|lane| lane.info().is_some()) => Named::Nobody,
+            _ => Named::Unknown,
+        }
+    }
+
+    /// A provider has said what it is.
+    pub(super) fn provider_spoke(&self) {
+        self.spoke.notify_one();
+    }
+
+    pub(super) async fn some_provider_spoke(&self) {
+        self.spoke.notified().await;
+    }
+}
+
+/// How many calls the provider finds useful at once, as soon as it says another number than `unlike`. `None`: it will
+/// never say.
+pub(super) async fn concurrency(status: &mut watch::Receiver<Status>, unlike: Option<usize>) -> Option<usize> {
+    let said = |status: &Status| status.info().map(|info| info.limits.load_balancer_concurrency);
+    let status = status.wait_for(|status| said(status).is_some_and(|number| Some(number) != unlike)).await.ok()?;
+    said(&status)
+}
+
+/// The provider, as soon as it can be asked.
+pub(super) async fn next_ready(status: &mut watch::Receiver<Status>) -> Option<Arc<Info>> {
+    let status = status.wait_for(|status| matches!(status, Status::Ready(_))).await.ok()?;
+    status.info().cloned()
+}
+
+/// As soon as the provider is away, or a daemon of another epoch.
+pub(super) async fn next_other(status: &mut watch::Receiver<Status>, epoch: &str) -> Option<()> {
+    let other = |status: &Status| match status {
+        Status::Ready(info) => info.epoch != epoch,
+        Status::Away { .. } => true,
+    };
+    status.wait_for(other).await.ok().map(drop)
+}
