@@ -6,6 +6,9 @@ use anyhow::Result;
 
 use super::tree::{Tree, has_extension};
 
+/// Lists every document.
+const INDEX: &str = "docs/README.md";
+
 /// The test command, in the README and in the checks.
 const TEST_COMMAND: &str = "cargo test --workspace";
 
@@ -18,6 +21,12 @@ pub(super) fn check(tree: &Tree) -> Result<Vec<String>> {
             if !tree.root.join(folder).join(target.split('#').next().unwrap_or_default()).exists() {
                 wrong.push(format!("{file}: the link to {target} leads nowhere"));
             }
+        }
+    }
+    let index = tree.read(INDEX)?;
+    for file in tree.files.iter().filter(|file| has_extension(file, "md") && *file != INDEX) {
+        if let Some(name) = file.strip_prefix("docs/").filter(|name| !local_links(&index).contains(name)) {
+            wrong.push(format!("{INDEX}: does not list {name}"));
         }
     }
     for file in ["README.md", ".ci/run"] {
