@@ -3,7 +3,6 @@
 //! etcd and kube-apiserver are real, the controller and the provider's daemon are the programs as they are shipped, joined
 //! by a Unix socket. The cloud, its machines and the kubelets on them are played: machines are loopback addresses.
 
-mod look;
 mod screen;
 mod story;
 mod world;

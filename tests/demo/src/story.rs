@@ -11,9 +11,9 @@ use testkit::backend::{Backend, served_by};
 use testkit::kubelet::{NodeSettings, Readiness};
 use testkit::{FakeKubelet, http, services};
 
-use crate::look;
 use crate::screen::Screen;
 use crate::world::{Machine, World};
+use testkit::look;
 
 /// For one step; all but the removal of a node take a second or two.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -7,6 +7,7 @@ pub mod controller;
 pub mod events;
 pub mod http;
 pub mod kubelet;
+pub mod look;
 pub mod manifests;
 pub mod mock;
 pub mod network;

@@ -1,3 +1,4 @@
 //! Real programs on a real control plane.
 
+mod main_job;
 mod manifests;

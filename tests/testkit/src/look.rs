@@ -2,25 +2,29 @@
 
 use std::net::IpAddr;
 
+use crate::services;
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{Node, Service};
-use testkit::services;
 
-const UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
-const SHUTDOWN: &str = "node.cloudprovider.kubernetes.io/shutdown";
+/// Taint of a node that the controller has not yet seen to.
+pub const UNINITIALIZED: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+/// Taint of a node whose machine is stopped.
+pub const SHUTDOWN: &str = "node.cloudprovider.kubernetes.io/shutdown";
 const LABELS: [&str; 3] =
     ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "node.kubernetes.io/instance-type"];
 
 /// A node that the controller has initialised.
-pub(crate) struct Initialized {
-    pub(crate) provider_id: String,
-    pub(crate) internal_ip: IpAddr,
+pub struct Initialized {
+    /// `spec.providerID`.
+    pub provider_id: String,
+    /// Its first InternalIP.
+    pub internal_ip: IpAddr,
     /// Region, zone and type of machine.
-    pub(crate) labels: [String; 3],
+    pub labels: [String; 3],
 }
 
 /// Whether a node has everything that the cloud knows of it, and no longer the taint.
-pub(crate) fn initialized(node: &Node) -> Result<Initialized> {
+pub fn initialized(node: &Node) -> Result<Initialized> {
     let spec = node.spec.as_ref().context("no spec")?;
     let provider_id = spec.provider_id.clone().context("no providerID yet")?;
     let internal_ip = internal_ip(node).context("no InternalIP yet")?;
@@ -32,14 +36,14 @@ pub(crate) fn initialized(node: &Node) -> Result<Initialized> {
 }
 
 /// Whether the node says that its machine is stopped, or not.
-pub(crate) fn shut_down(node: &Node, expected: bool) -> Result<()> {
+pub fn shut_down(node: &Node, expected: bool) -> Result<()> {
     let tainted = has_taint(node, SHUTDOWN);
     ensure!(tainted == expected, if tainted { "still tainted as shut down" } else { "not tainted as shut down yet" });
     Ok(())
 }
 
 /// Whether the node's pods can be reached.
-pub(crate) fn network_available(node: &Node) -> Result<()> {
+pub fn network_available(node: &Node) -> Result<()> {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let condition = conditions.iter().find(|condition| condition.type_ == "NetworkUnavailable");
     let status = condition.context("no condition NetworkUnavailable yet")?.status.as_str();
@@ -48,16 +52,18 @@ pub(crate) fn network_available(node: &Node) -> Result<()> {
 }
 
 /// The address of a Service's load balancer.
-pub(crate) fn address(service: &Service) -> Result<IpAddr> {
+pub fn address(service: &Service) -> Result<IpAddr> {
     services::ingress_ips(service).first().copied().context("no address in the Service's status yet")
 }
 
-fn internal_ip(node: &Node) -> Option<IpAddr> {
+/// The first InternalIP of a node.
+pub fn internal_ip(node: &Node) -> Option<IpAddr> {
     let addresses = node.status.as_ref()?.addresses.as_ref()?;
     addresses.iter().find(|address| address.type_ == "InternalIP")?.address.parse().ok()
 }
 
-fn has_taint(node: &Node, key: &str) -> bool {
+/// Whether a node has a taint of this key.
+pub fn has_taint(node: &Node, key: &str) -> bool {
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
     taints.iter().any(|taint| taint.key == key)
 }
