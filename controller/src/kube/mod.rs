@@ -6,6 +6,7 @@ pub mod events;
 pub mod lease;
 pub mod node_writes;
 pub mod objects;
+pub mod route_writes;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod service_writes;

@@ -1,3 +1,4 @@
 //! The control loops: observe, let [`controller_core`] decide, apply.
 
+pub mod route;
 pub mod service;

@@ -109,7 +109,7 @@ mod tests {
     use crate::{
         fault::{Code, Origin},
         fixtures::fault,
-        route::plan::Creation,
+        route::plan::{Creation, RouteNode},
     };
 
     const NOW: Timestamp = Timestamp::from_secs(1000);
@@ -174,8 +174,8 @@ mod tests {
             ledger.failed(create(node), &fault(Code::Internal, Origin::Cloud), NOW, 0.0);
         }
         let node = crate::fixtures::Node::new().named("a").build();
-        let plan =
-            crate::route::plan::plan([&crate::view::Node { pod_cidrs: vec!["10.0.0.0/24".into()], ..node }], &[], &[]);
+        let node = &crate::view::Node { pod_cidrs: vec!["10.0.0.0/24".into()], ..node };
+        let plan = crate::route::plan::plan([RouteNode { node, ours: true }], &[], &[]);
         assert!(matches!(plan.creations.as_slice(), [Creation { .. }]));
         ledger.keep_only(&plan);
         assert_eq!(ledger.failing(), 1);

@@ -62,19 +62,35 @@ impl Plan {
     }
 }
 
-/// Whether the Node's machine is not known yet, so that a route to it cannot be made. What it has stays.
+/// A Node, as far as routes are concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteNode<'a> {
+    /// The Node.
+    pub node: &'a Node,
+    /// Its machine is this provider's. Others get no route and no condition from us, but what leads to them stays.
+    pub ours: bool,
+}
+
+impl RouteNode<'_> {
+    /// Whether routes to it are ours to make. A Node whose machine is not known yet gets none, and loses none.
+    fn is_served(&self) -> bool {
+        self.ours && !is_awaited(self.node)
+    }
+}
+
 fn is_awaited(node: &Node) -> bool {
     node.provider_id.is_empty() && node.has_taint_key(TAINT_UNINITIALIZED)
 }
 
-/// Compares `routes`, the cloud's whole table, with `nodes`, all Nodes whose routes belong into it.
-pub fn plan<'a>(nodes: impl IntoIterator<Item = &'a Node>, routes: &[Route], cluster_cidrs: &[IpNet]) -> Plan {
+/// Compares `routes`, the cloud's whole table, with `nodes`, all Nodes of the cluster.
+pub fn plan<'a>(nodes: impl IntoIterator<Item = RouteNode<'a>>, routes: &[Route], cluster_cidrs: &[IpNet]) -> Plan {
     let table = Table::new(routes);
     let mut plan = Plan::default();
-    // Destination and target of every route that stays, or is replaced by one of the same kind.
-    let (mut kept, mut replaced) = (BTreeSet::new(), BTreeSet::new());
+    // Target and destination of every route that stays.
+    let mut kept = BTreeSet::new();
     let mut wanted = Vec::new();
-    for node in nodes {
+    for place in nodes {
+        let (node, served) = (place.node, place.is_served());
         let has_routes = table.by_node.contains_key(node.name.as_str());
         if node.pod_cidrs.is_empty() && !has_routes {
             continue;
@@ -84,22 +100,19 @@ pub fn plan<'a>(nodes: impl IntoIterator<Item = &'a Node>, routes: &[Route], clu
         let mut missing = BTreeSet::new();
         for wish in &wishes {
             match table.find(wish) {
-                Some(_) if is_awaited(node) => _ = kept.insert(wish.clone()),
+                Some(_) if !served => _ = kept.insert(wish.clone()),
                 Some(route) if !route.compare_addresses || same(&route.target_addresses, &node.addresses) => {
                     kept.insert(wish.clone());
                 }
-                found => {
-                    if found.is_some() {
-                        replaced.insert(wish.clone());
-                    }
+                _ => {
                     missing.insert(wish.clone());
-                    if !is_awaited(node) {
+                    if served {
                         wanted.push((wish.clone(), node));
                     }
                 }
             }
         }
-        if !is_awaited(node) {
+        if served {
             plan.nodes.push(NodeRoutes { node: node.name.clone(), missing, wishes: wishes.len() });
         }
     }

@@ -67,6 +67,11 @@ fn carried_out(plan: &Plan, routes: &[Route]) -> Vec<Route> {
     table
 }
 
+/// Nodes whose machines are this provider's.
+fn ours(nodes: &[Node]) -> impl Iterator<Item = RouteNode<'_>> {
+    nodes.iter().map(|node| RouteNode { node, ours: true })
+}
+
 struct Row {
     case: &'static str,
     nodes: Vec<Node>,
@@ -80,7 +85,7 @@ struct Row {
 fn check(dual: bool, rows: Vec<Row>) {
     for Row { case, nodes, before, after, changes } in rows {
         let cidrs = nets(if dual { &[V4, V6] } else { &[V4] });
-        let plan = plan(&nodes, &before, &cidrs);
+        let plan = plan(ours(&nodes), &before, &cidrs);
         let table = carried_out(&plan, &before);
         let mut expected: Vec<Pair> = after.iter().map(|(node, cidr)| ((*node).into(), canonical(cidr))).collect();
         expected.sort();
@@ -90,7 +95,7 @@ fn check(dual: bool, rows: Vec<Row>) {
             let node = nodes.iter().find(|node| node.name == creation.wish.node).unwrap();
             assert_eq!((&creation.route.target_addresses, &creation.hint), (&node.addresses, &node.uid), "{case}");
         }
-        let again = super::plan(&nodes, &table, &cidrs);
+        let again = super::plan(ours(&nodes), &table, &cidrs);
         assert!(again.is_empty(), "{case}: a second pass finds nothing to do");
         assert!(again.nodes.iter().all(|node| node.missing.is_empty()), "{case}: every node is ok");
     }
@@ -289,17 +294,17 @@ fn single_stack_tables_become_what_the_nodes_say() {
 #[test]
 fn a_node_with_routes_and_no_pod_cidr_is_not_ok() {
     let nodes = [node1(), node("node2", "I10.0.2.1", &[])];
-    let plan = plan(&nodes, &routes(&SINGLE), &nets(&[V4]));
+    let plan = plan(ours(&nodes), &routes(&SINGLE), &nets(&[V4]));
     let wishes: Vec<_> = plan.nodes.iter().map(|routes| (routes.node.as_str(), routes.wishes)).collect();
     assert_eq!(wishes, [("node1", 1), ("node2", 0)]);
-    let untouched = super::plan(&nodes, &routes(&SINGLE[..1]), &nets(&[V4]));
+    let untouched = super::plan(ours(&nodes), &routes(&SINGLE[..1]), &nets(&[V4]));
     assert_eq!(untouched.nodes.len(), 1, "without routes nothing is said of it");
 }
 
 #[test]
 fn a_creation_waits_for_exactly_what_stands_in_its_way() {
     let before = routes(&[("node-x", "10.120.9.0/24"), ("node2", "10.120.0.0/24")]);
-    let plan = plan(&[node1()], &before, &nets(&[V4]));
+    let plan = plan(ours(&[node1()]), &before, &nets(&[V4]));
     assert_eq!(plan.deletions.len(), 2);
     assert_eq!(plan.creations[0].after, [1]);
 }
@@ -311,8 +316,15 @@ fn a_node_not_introduced_yet_gets_no_route_and_loses_none() {
         node.taints.push(fixtures::taint(TAINT_UNINITIALIZED, "NoSchedule"));
         node
     };
-    let plan = plan(&[awaited(node1()), awaited(node2())], &routes(&SINGLE[..1]), &nets(&[V4]));
+    let plan = plan(ours(&[awaited(node1()), awaited(node2())]), &routes(&SINGLE[..1]), &nets(&[V4]));
     assert_eq!(plan, Plan::default());
+}
+
+#[test]
+fn a_node_of_somebody_elses_gets_no_route_and_loses_none() {
+    let (node1, node2) = (node1(), node2());
+    let theirs = [&node1, &node2].map(|node| RouteNode { node, ours: false });
+    assert_eq!(plan(theirs, &routes(&SINGLE[..1]), &nets(&[V4])), Plan::default());
 }
 
 #[test]
