@@ -14,4 +14,5 @@ pub mod progress;
 pub mod provider;
 pub mod queue;
 pub mod reconcile;
+pub mod run;
 pub mod version;

@@ -195,6 +195,11 @@ impl<T: Cached> Cache<T> {
         self.len() == 0
     }
 
+    /// Whether the first listing is complete.
+    pub fn is_synced(&self) -> bool {
+        *self.0.synced.borrow()
+    }
+
     /// Returns once the first listing is complete.
     pub async fn wait_synced(&self) {
         // The sender lives as long as `self`, so this cannot fail.

@@ -1,0 +1,164 @@
+//! Starts the control loops and watches over them: a loop that ends or panics takes the process with it, for a process with
+//! a dead loop looks healthy and does half its work.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use controller_core::{controllers_flag::Controller, provider::Capability};
+use futures::future::{BoxFuture, select_all};
+use rand::seq::SliceRandom as _;
+use tokio::task::{Id, JoinError, JoinSet};
+
+use crate::{
+    admin::{Health, Scope},
+    context::Context,
+    progress::STUCK,
+    reconcile,
+};
+
+/// The manager's name in `running_managed_controllers`.
+const MANAGER: &str = "cloud-controller-manager";
+
+/// A loop to be run.
+#[derive(Clone, Copy)]
+struct Loop {
+    controller: Controller,
+    /// What some provider must offer for the loop to have anything to do.
+    needs: Capability,
+    /// Returns when the context is stopped.
+    run: fn(Arc<Context>) -> BoxFuture<'static, ()>,
+}
+
+fn all() -> Vec<Loop> {
+    vec![Loop {
+        controller: Controller::Service,
+        needs: Capability::LoadBalancers,
+        run: |ctx| Box::pin(reconcile::service::run(ctx)),
+    }]
+}
+
+/// Whether the loop is on, as configured.
+fn is_on(controller: Controller, ctx: &Context) -> bool {
+    let on = ctx.config.controllers.contains(&controller);
+    if on && controller == Controller::Route && !ctx.config.route.enabled {
+        tracing::info!("no routes are kept: --allocate-node-cidrs and --configure-cloud-routes are not both true");
+        return false;
+    }
+    on
+}
+
+/// Runs the loops that are on until the context is stopped and they have ended, at most `--drain-timeout` later.
+pub(super) async fn run(ctx: Arc<Context>, health: Health) -> anyhow::Result<()> {
+    let mut loops: Vec<_> = all().into_iter().filter(|one| is_on(one.controller, &ctx)).collect();
+    // As upstream: in no order that anyone could come to rely on.
+    loops.shuffle(&mut rand::rng());
+    supervise(ctx, health, loops).await
+}
+
+async fn supervise(ctx: Arc<Context>, health: Health, loops: Vec<Loop>) -> anyhow::Result<()> {
+    if loops.is_empty() {
+        tracing::warn!("no control loop is on");
+    }
+    let mut running = Running::default();
+    let mut starting = loops.into_iter().peekable();
+    while let Some(one) = starting.next() {
+        running.start(one, Arc::clone(&ctx), health.clone());
+        let more = starting.peek().is_some();
+        let pause = ctx.config.controller_start_interval.mul_f64(1.0 + rand::random::<f64>());
+        if more && ctx.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            break;
+        }
+    }
+    tokio::select! {
+        () = ctx.stop.cancelled() => running.drain(ctx.config.drain_timeout).await,
+        failure = running.first_failure() => Err(failure),
+    }
+}
+
+#[derive(Default)]
+struct Running {
+    set: JoinSet<()>,
+    names: HashMap<Id, Controller>,
+}
+
+impl Running {
+    fn start(&mut self, one: Loop, ctx: Arc<Context>, health: Health) {
+        let controller = one.controller;
+        let handle = self.set.spawn(async move {
+            if !offered(one.needs, controller, &ctx).await {
+                return;
+            }
+            tracing::info!(controller = controller.name(), "started");
+            let running = ctx.metrics.app.running.with([controller.name(), MANAGER]);
+            running.set(1);
+            watch_progress(&health, controller, &ctx);
+            (one.run)(Arc::clone(&ctx)).await;
+            running.set(0);
+        });
+        self.names.insert(handle.id(), controller);
+    }
+
+    fn name(&self, id: Id) -> &'static str {
+        self.names.get(&id).map_or("", |controller| controller.name())
+    }
+
+    /// The first loop that ends though nobody stopped it.
+    async fn first_failure(&mut self) -> anyhow::Error {
+        match self.set.join_next_with_id().await {
+            Some(Ok((id, ()))) => anyhow::anyhow!("{} ended though it was not stopped", self.name(id)),
+            Some(Err(panic)) => self.panicked(&panic),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn panicked(&self, panic: &JoinError) -> anyhow::Error {
+        anyhow::anyhow!("{} panicked: {panic}", self.name(panic.id()))
+    }
+
+    /// Waits until all have ended in order.
+    async fn drain(mut self, limit: Duration) -> anyhow::Result<()> {
+        let deadline = tokio::time::Instant::now() + limit;
+        let mut outcome = Ok(());
+        loop {
+            match tokio::time::timeout_at(deadline, self.set.join_next_with_id()).await {
+                Ok(Some(Ok((id, ())))) => tracing::info!(controller = self.name(id), "stopped"),
+                Ok(Some(Err(panic))) => outcome = Err(self.panicked(&panic)),
+                Ok(None) => return outcome,
+                Err(_) => {
+                    let loops = self.set.len();
+                    tracing::warn!(loops, ?limit, "work under way is cut off: it took longer than --drain-timeout");
+                    return outcome;
+                }
+            }
+        }
+    }
+}
+
+/// A loop that shows no sign of life makes the process unhealthy.
+fn watch_progress(health: &Health, controller: Controller, ctx: &Context) {
+    let progress = ctx.progress.clone();
+    progress.beat(controller.name());
+    health.add(controller.name(), Scope::Live, move || match progress.ages().get(controller.name()) {
+        Some(age) if *age > STUCK => Err(format!("no sign of life for {} s", age.as_secs())),
+        _ => Ok(()),
+    });
+}
+
+/// Waits until some provider offers what the loop needs; says once that the loop is off when none does. `false`: stopped.
+async fn offered(needs: Capability, controller: Controller, ctx: &Context) -> bool {
+    let mut statuses: Vec<_> = ctx.providers.all().iter().map(crate::provider::Provider::status).collect();
+    let mut said = false;
+    loop {
+        let infos: Vec<_> = statuses.iter_mut().map(|status| status.borrow_and_update().info().cloned()).collect();
+        if infos.iter().flatten().any(|info| info.can(needs)) {
+            return true;
+        }
+        if !said && infos.iter().all(Option::is_some) {
+            tracing::info!(controller = controller.name(), ?needs, "off: no provider offers this");
+            said = true;
+        }
+        let changes = select_all(statuses.iter_mut().map(|status| Box::pin(status.changed())));
+        if ctx.stop.run_until_cancelled(changes).await.is_none() {
+            return false;
+        }
+    }
+}

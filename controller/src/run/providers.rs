@@ -1,0 +1,67 @@
+//! From the configuration to the provider facade.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use provider_hop::{
+    Endpoint,
+    connect::{ConnectOptions, Connector},
+    tls::{ReloadTask, Tls, TlsFiles},
+};
+
+use crate::{
+    config::{Config, ProviderConfig},
+    provider::{Cluster, Deadlines, Dialer, Remote, Settings, Stream},
+};
+
+/// The daemons, and the task that keeps this side's certificate up to date.
+pub(super) struct Remotes {
+    pub(super) all: Vec<Remote>,
+    pub(super) _reload: Option<ReloadTask>,
+}
+
+/// Where the daemons are. Connects to nothing yet, but reads the certificates.
+pub(super) fn remotes(config: &ProviderConfig) -> anyhow::Result<Remotes> {
+    let tls = match (&config.cert_file, &config.key_file, &config.ca_file) {
+        (Some(certificate), Some(private_key), Some(ca)) => {
+            let (certificate, private_key, ca) = (certificate.clone(), private_key.clone(), ca.clone());
+            let files = TlsFiles { certificate, private_key, ca };
+            Some(Tls::load(files).context("--provider-cert-file, --provider-key-file, --provider-ca-file")?)
+        }
+        _ => None,
+    };
+    let options = ConnectOptions {
+        allowed_server_uids: config.socket_uids.iter().copied().collect::<BTreeSet<_>>(),
+        tls: tls.clone(),
+        server_san: config.server_name.as_deref().map(str::parse).transpose()?,
+        allow_insecure_loopback: config.allow_insecure_loopback,
+        user_agent: concat!("cloud-controller-manager/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ..ConnectOptions::default()
+    };
+    let all = config.endpoints.iter().map(|text| remote(text, &options)).collect::<anyhow::Result<_>>()?;
+    Ok(Remotes { all, _reload: tls.map(|tls| tls.watch()) })
+}
+
+fn remote(text: &str, options: &ConnectOptions) -> anyhow::Result<Remote> {
+    let endpoint: Endpoint = text.parse()?;
+    let connector = Connector::new(&endpoint, options).with_context(|| format!("--provider={text:?}"))?;
+    let dialer = Dialer::new(move || {
+        let connector = connector.clone();
+        Box::pin(async move {
+            let stream = connector.connect().await.map_err(std::io::Error::other)?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    });
+    Ok(Remote { endpoint: text.to_owned(), dialer })
+}
+
+/// What the facade is told once.
+pub(super) fn settings(config: &Config, cluster_id: String) -> Settings {
+    Settings {
+        cluster: Cluster { id: cluster_id, name: config.cluster_name.clone() },
+        default_provider: config.provider.default_provider.clone(),
+        classes: config.provider.load_balancer_classes.clone(),
+        accounts: config.provider.accounts.clone(),
+        deadlines: Deadlines::default(),
+    }
+}
