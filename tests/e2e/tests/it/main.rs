@@ -1,5 +1,9 @@
 //! Real programs on a real control plane.
 
+mod bad_daemons;
+mod hop;
+mod kills;
+mod leader;
 mod main_job;
 mod manifests;
 mod service_writes;
