@@ -10,7 +10,8 @@ use opentelemetry_sdk::{
 };
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt, layer::SubscriberExt as _, registry::LookupSpan, util::SubscriberInitExt as _,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt as _, registry::LookupSpan, reload,
+    util::SubscriberInitExt as _,
 };
 
 /// Most time the last traces may take to leave when the process ends.
@@ -87,11 +88,33 @@ pub enum TelemetryError {
 /// Sends what is left when dropped.
 #[must_use = "the last traces are lost when this is dropped at once"]
 #[derive(Debug)]
-pub struct TelemetryGuard(Option<SdkTracerProvider>);
+pub struct TelemetryGuard {
+    provider: Option<SdkTracerProvider>,
+    verbosity: Verbosity,
+}
+
+/// Changes how much is logged while the process runs.
+#[derive(Clone, Debug)]
+pub struct Verbosity(reload::Handle<Targets, Registry>);
+
+impl Verbosity {
+    /// From now on, as if the process had been started with this `-v`.
+    pub fn set(&self, verbosity: u8) {
+        // Fails only when logging has ended.
+        let _ = self.0.reload(filter(verbosity));
+    }
+}
+
+impl TelemetryGuard {
+    /// Changes how much is logged; traces stay as they are.
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity.clone()
+    }
+}
 
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
-        if let Some(provider) = self.0.take()
+        if let Some(provider) = self.provider.take()
             && let Err(error) = provider.shutdown_with_timeout(FLUSH)
         {
             tracing::debug!(%error, "the last traces were not delivered");
@@ -107,9 +130,10 @@ pub fn init(options: &TelemetryOptions) -> Result<TelemetryGuard, TelemetryError
             .with_tracer(provider.tracer(options.service_name))
             .with_filter(filter(options.verbosity))
     });
-    let logs = log_layer(options.format, io::stderr).with_filter(filter(options.verbosity));
+    let (log_filter, reload) = reload::Layer::new(filter(options.verbosity));
+    let logs = log_layer(options.format, io::stderr).with_filter(log_filter);
     tracing_subscriber::registry().with(logs).with(traces).try_init()?;
-    Ok(TelemetryGuard(provider))
+    Ok(TelemetryGuard { provider, verbosity: Verbosity(reload) })
 }
 
 fn filter(verbosity: u8) -> Targets {
@@ -119,7 +143,11 @@ fn filter(verbosity: u8) -> Targets {
         6.. => LevelFilter::TRACE,
     };
     let others = if verbosity < 4 { LevelFilter::WARN } else { LevelFilter::INFO };
-    Targets::new().with_default(others).with_targets(OURS.map(|name| (name, ours)))
+    Targets::new()
+        .with_default(others)
+        // Says each failed request once more, as an error, whatever its caller makes of it.
+        .with_target("kube_client::client", LevelFilter::OFF)
+        .with_targets(OURS.map(|name| (name, ours)))
 }
 
 fn log_layer<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -216,6 +244,24 @@ mod tests {
         check(0, &["ours-info", "others-warn"]);
         check(4, &["ours-info", "ours-debug", "others-warn"]);
         check(10, &["ours-info", "ours-debug", "ours-trace", "others-warn"]);
+    }
+
+    #[test]
+    fn verbosity_can_be_changed_while_logging() {
+        let sink = Sink::default();
+        let writer = {
+            let sink = sink.clone();
+            move || sink.clone()
+        };
+        let (log_filter, handle) = reload::Layer::new(filter(0));
+        let layer = log_layer(LogFormat::Text, writer).with_filter(log_filter);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::debug!(target: "provider_kit", "before");
+            Verbosity(handle.clone()).set(4);
+            tracing::debug!(target: "provider_kit", "after");
+        });
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("after") && !text.contains("before"), "{text}");
     }
 
     #[test]

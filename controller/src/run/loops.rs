@@ -28,13 +28,14 @@ struct Loop {
     run: fn(Arc<Context>) -> BoxFuture<'static, ()>,
 }
 
-fn all() -> Vec<Loop> {
-    vec![Loop {
+const ALL: &[Loop] = &[
+    Loop {
         controller: Controller::Service,
         needs: Capability::LoadBalancers,
         run: |ctx| Box::pin(reconcile::service::run(ctx)),
-    }]
-}
+    },
+    Loop { controller: Controller::Route, needs: Capability::Routes, run: |ctx| Box::pin(reconcile::route::run(ctx)) },
+];
 
 /// Whether the loop is on, as configured.
 fn is_on(controller: Controller, ctx: &Context) -> bool {
@@ -48,7 +49,7 @@ fn is_on(controller: Controller, ctx: &Context) -> bool {
 
 /// Runs the loops that are on until the context is stopped and they have ended, at most `--drain-timeout` later.
 pub(super) async fn run(ctx: Arc<Context>, health: Health) -> anyhow::Result<()> {
-    let mut loops: Vec<_> = all().into_iter().filter(|one| is_on(one.controller, &ctx)).collect();
+    let mut loops: Vec<_> = ALL.iter().copied().filter(|one| is_on(one.controller, &ctx)).collect();
     // As upstream: in no order that anyone could come to rely on.
     loops.shuffle(&mut rand::rng());
     supervise(ctx, health, loops).await
