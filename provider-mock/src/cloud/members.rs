@@ -1,0 +1,88 @@
+//! Who receives the traffic of a load balancer. Thousands of members are the same for every load balancer of a cluster, so
+//! a set is kept once and load balancers name it by number.
+
+use std::net::IpAddr;
+
+use cloud_provider_api::v1;
+use serde::{Deserialize, Serialize};
+
+/// Number of a member set. Zero is the empty set.
+pub type MemberSetId = u64;
+
+/// A node that receives traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeTarget {
+    /// Name of the node.
+    pub node: Box<str>,
+    /// Its first internal IP. Absent: it has none, and gets no traffic.
+    pub address: Option<IpAddr>,
+    /// No new connections.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
+}
+
+/// A pod that receives traffic directly.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodTarget {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Name of the Service's port.
+    pub port_name: Box<str>,
+    /// No new connections.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
+}
+
+/// A whole set of members, sorted, so that equal sets are equal values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MemberSet {
+    /// Nodes.
+    pub nodes: Vec<NodeTarget>,
+    /// Pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pods: Vec<PodTarget>,
+}
+
+impl MemberSet {
+    /// From the request. The daemon has checked that pod addresses and ports are well-formed.
+    pub fn from_wire(members: &v1::Members) -> Self {
+        let mut nodes: Vec<_> = members.nodes.iter().map(node_target).collect();
+        let mut pods: Vec<_> =
+            members.endpoints.iter().filter(|endpoint| endpoint.ready).filter_map(pod_target).collect();
+        nodes.sort_unstable();
+        pods.sort_unstable();
+        Self { nodes, pods }
+    }
+
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.pods.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len() + self.pods.len()
+    }
+}
+
+fn node_target(member: &v1::NodeMember) -> NodeTarget {
+    let address = member
+        .addresses
+        .iter()
+        .find(|address| address.r#type() == v1::AddressType::InternalIp)
+        .and_then(|address| address.address.parse().ok());
+    NodeTarget { node: member.node_name.as_str().into(), address, draining: member.draining }
+}
+
+fn pod_target(endpoint: &v1::EndpointMember) -> Option<PodTarget> {
+    Some(PodTarget {
+        address: endpoint.address.parse().ok()?,
+        port: u16::try_from(endpoint.port).ok()?,
+        port_name: endpoint.port_name.as_str().into(),
+        draining: endpoint.draining,
+    })
+}
