@@ -121,7 +121,7 @@ reasons! {
     /// An annotation of the Service or Node is wrong. `BadRequest` names it as `annotations[KEY]`.
     AnnotationInvalid = "ANNOTATION_INVALID", Cloud, [InvalidArgument];
     /// The cloud cannot do what a field of the Service asks. `BadRequest` names the field.
-    Unsupported = "UNSUPPORTED", Cloud, [InvalidArgument];
+    Unsupported = "UNSUPPORTED", Cloud, [InvalidArgument, FailedPrecondition];
     /// A value is beyond a limit of the cloud's that no quota raises. The message names both.
     OutOfRange = "OUT_OF_RANGE", Cloud, [OutOfRange];
 

@@ -219,12 +219,13 @@ impl Daemon {
         let metrics_address = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         let reload = self.settings.listen_options.tls.as_ref().map(provider_hop::tls::Tls::watch);
         for endpoint in &endpoints {
-            tracing::info!(%endpoint, epoch = self.kit.epoch(), "listening");
+            tracing::info!(%endpoint, epoch = %self.kit.epoch(), "listening");
         }
         let mut tasks = Tasks(Vec::new());
         tasks.0.extend(listeners.into_iter().map(|listener| tokio::spawn(server.clone().accept(listener))));
         tasks.0.push(tokio::spawn(report_health(self.kit.clone(), reporter, services)));
         tasks.0.extend(metrics.map(|listener| tokio::spawn(admin::serve(listener, self.kit.clone()))));
+        self.kit.serving().cancel();
         Running {
             server,
             endpoints,

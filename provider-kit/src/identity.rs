@@ -88,7 +88,7 @@ impl<D: Describe> Identity for IdentityService<D> {
             provider_name: info.name,
             provider_version: info.version,
             api_minor,
-            epoch: self.kit.epoch().to_owned(),
+            epoch: self.kit.epoch().to_string(),
             provider_id_schemes: info.provider_id_schemes,
             accounts: info.accounts,
             capabilities: info.capabilities.into_iter().map(Into::into).collect(),

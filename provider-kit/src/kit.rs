@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{audit::Audit, metrics::Metrics, status::StatusBoard, writes::Writes};
+use crate::{audit::Audit, epoch::Epoch, metrics::Metrics, status::StatusBoard, writes::Writes};
 
 /// Handed to a provider's services. Clones share everything.
 #[derive(Clone, Debug)]
@@ -13,11 +13,12 @@ pub struct Kit(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    epoch: String,
+    epoch: Epoch,
     writes: Writes,
     audit: Audit,
     metrics: Metrics,
     status: StatusBoard,
+    serving: CancellationToken,
     draining: CancellationToken,
     killed: CancellationToken,
     starting: watch::Sender<Option<String>>,
@@ -25,7 +26,7 @@ struct Inner {
 
 impl Kit {
     pub(crate) fn new(audit: Audit, metrics: Metrics) -> Self {
-        let epoch = format!("{:032x}", rand::random::<u128>());
+        let epoch = Epoch::new();
         let killed = CancellationToken::new();
         Self(Arc::new(Inner {
             status: StatusBoard::new(epoch.clone()),
@@ -33,6 +34,7 @@ impl Kit {
             writes: Writes::new(killed.clone()),
             audit,
             metrics,
+            serving: CancellationToken::new(),
             draining: CancellationToken::new(),
             killed,
             starting: watch::Sender::new(None),
@@ -40,8 +42,14 @@ impl Kit {
     }
 
     /// Random, new at each start: `HandshakeResponse.epoch`.
-    pub fn epoch(&self) -> &str {
-        &self.0.epoch
+    pub fn epoch(&self) -> Arc<str> {
+        self.0.epoch.get()
+    }
+
+    /// Takes a new epoch without a restart: what the handshake told (accounts, capabilities, limits) no longer holds, and
+    /// callers have to drop what they cached and shake hands again.
+    pub fn renew_epoch(&self) {
+        self.0.epoch.renew();
     }
 
     /// Where everything that changes the cloud runs.
@@ -62,6 +70,11 @@ impl Kit {
     /// The daemon's state, answered by `GetStatus` from memory.
     pub fn status(&self) -> &StatusBoard {
         &self.0.status
+    }
+
+    /// Cancelled once every listener is bound and calls are answered.
+    pub fn serving(&self) -> &CancellationToken {
+        &self.0.serving
     }
 
     /// Cancelled when the daemon begins to shut down. Background work ends with it.

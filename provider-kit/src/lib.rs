@@ -24,6 +24,7 @@ mod audit;
 mod caller;
 mod class;
 mod daemon;
+mod epoch;
 mod error;
 mod gate;
 mod identity;
@@ -51,6 +52,7 @@ pub use pages::{Batch, Listing, Paged, listing};
 pub use probe::HealthArgs;
 pub use rate::Rate;
 pub use run::run;
+pub use serve::Connection;
 pub use status::StatusBoard;
 pub use writes::Writes;
 

@@ -20,6 +20,17 @@ use crate::{
     kit::Kit,
 };
 
+/// The connection a call came by, in the request's extensions. For faults on purpose: no daemon for a real cloud cuts.
+#[derive(Clone, Debug)]
+pub struct Connection(CancellationToken);
+
+impl Connection {
+    /// Cuts it at once, without a good-bye: none of its calls under way is answered.
+    pub fn cut(&self) {
+        self.0.cancel();
+    }
+}
+
 const MIB: u32 = 1 << 20;
 /// Calls under way on one connection. A controller has one connection for everything.
 const MAX_STREAMS: u32 = 1024;
@@ -60,7 +71,7 @@ impl Server {
         loop {
             tokio::select! {
                 stream = listener.accept() => {
-                    let connection = Connection { server: self.clone(), http2: http2.clone(), aging };
+                    let connection = Served { server: self.clone(), http2: http2.clone(), aging };
                     let killed = self.killed.clone();
                     self.connections.spawn(async move { killed.run_until_cancelled(connection.run(stream)).await });
                 }
@@ -90,18 +101,19 @@ fn http2(endpoint: &Endpoint) -> Builder<TokioExecutor> {
     http2
 }
 
-struct Connection {
+struct Served {
     server: Server,
     http2: Arc<Builder<TokioExecutor>>,
     aging: bool,
 }
 
-impl Connection {
+impl Served {
     async fn run(self, stream: Stream) {
         let peer = stream.peer().clone();
         let closing = self.server.draining.child_token();
         let service = self.server.service.clone();
-        let marks = (peer, Closing(closing.clone()));
+        let cut = CancellationToken::new();
+        let marks = (peer, Closing(closing.clone()), Connection(cut.clone()));
         let connection = self.http2.serve_connection(
             TokioIo::new(stream),
             service_fn(move |request| call(service.clone(), request, marks.clone())),
@@ -115,12 +127,14 @@ impl Connection {
         };
         tokio::select! {
             outcome = connection.as_mut() => return ended(outcome),
+            () = cut.cancelled() => return,
             () = retired => {}
         }
         closing.cancel();
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             outcome = connection => ended(outcome),
+            () = cut.cancelled() => {}
             () = sleep(GRACE) => tracing::debug!("an old connection is cut with calls under way"),
         }
     }
@@ -144,10 +158,11 @@ fn ended(outcome: hyper::Result<()>) {
 async fn call(
     mut service: ServerService<Gate>,
     request: Request<Incoming>,
-    (peer, closing): (PeerIdentity, Closing),
+    (peer, closing, connection): (PeerIdentity, Closing, Connection),
 ) -> Result<Response<Body>, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(closing);
+    request.extensions_mut().insert(connection);
     service.call(request).await
 }

@@ -8,13 +8,15 @@ use std::{
 
 use cloud_provider_api::v1::{Condition, GetStatusResponse};
 
+use crate::epoch::Epoch;
+
 /// Conditions and times. Clones share them.
 #[derive(Clone, Debug)]
 pub struct StatusBoard(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    epoch: String,
+    epoch: Epoch,
     state: Mutex<State>,
 }
 
@@ -27,7 +29,7 @@ struct State {
 }
 
 impl StatusBoard {
-    pub(crate) fn new(epoch: String) -> Self {
+    pub(crate) fn new(epoch: Epoch) -> Self {
         Self(Arc::new(Inner { epoch, state: Mutex::default() }))
     }
 
@@ -67,7 +69,7 @@ impl StatusBoard {
     pub fn response(&self) -> GetStatusResponse {
         let state = self.state();
         GetStatusResponse {
-            epoch: self.0.epoch.clone(),
+            epoch: self.0.epoch.get().to_string(),
             conditions: state.conditions.values().cloned().collect(),
             last_cloud_success: state.last_cloud_success.map(Into::into),
             credentials_valid_until: state.credentials_valid_until.map(Into::into),
@@ -86,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_transition_is_a_change_of_status_not_of_words() {
-        let board = StatusBoard::new("e".to_owned());
+        let board = StatusBoard::new(Epoch::new());
         let transition = || board.response().conditions[0].last_transition.unwrap();
         board.set_condition("CloudReachable", Some(true), "Ok", "fine");
         let first = transition();
@@ -99,7 +101,13 @@ mod tests {
 
     #[test]
     fn what_was_never_said_is_absent() {
-        let response = StatusBoard::new("e".to_owned()).response();
-        assert_eq!(response, GetStatusResponse { epoch: "e".to_owned(), ..GetStatusResponse::default() });
+        let epoch = Epoch::new();
+        let board = StatusBoard::new(epoch.clone());
+        let told = |epoch: String| GetStatusResponse { epoch, ..GetStatusResponse::default() };
+        let first = epoch.get().to_string();
+        assert_eq!(board.response(), told(first.clone()));
+        epoch.renew();
+        assert_ne!(*epoch.get(), *first);
+        assert_eq!(board.response(), told(epoch.get().to_string()));
     }
 }

@@ -37,7 +37,7 @@ impl ServiceAnnotations {
             Some("proxy") => read.ip_mode = Some(IpModeSetting::Proxy),
             Some("vip") => read.ip_mode = Some(IpModeSetting::Vip),
             Some(other) => {
-                faults.push(AnnotationFault { key: IP_MODE, fault: format!("{other:?}: write proxy or vip") })
+                faults.push(AnnotationFault { key: IP_MODE, fault: format!("{other:?}: write proxy or vip") });
             }
         }
         if let Some(name) = annotations.get(HOSTNAME) {

@@ -154,11 +154,7 @@ impl Cloud {
     ///
     /// # Errors
     /// The state file cannot be used.
-    pub fn open(
-        scenario: Arc<Scenario>,
-        state_file: Option<&Path>,
-        traffic: Option<Traffic>,
-    ) -> Result<Self, JournalError> {
+    pub fn open(scenario: Scenario, state_file: Option<&Path>, traffic: Option<Traffic>) -> Result<Self, JournalError> {
         let (world, journal) = match state_file {
             Some(path) => {
                 let (world, journal) = Journal::open(path)?;
@@ -166,6 +162,7 @@ impl Cloud {
             }
             None => (World::default(), None),
         };
+        let scenario = Arc::new(scenario);
         let state = State {
             scenario: Arc::clone(&scenario),
             world,
@@ -186,7 +183,7 @@ impl Cloud {
 
     /// A cloud in memory alone, that carries no traffic.
     pub fn in_memory(scenario: Scenario) -> Self {
-        Self::open(Arc::new(scenario), None, None).expect("without a state file there is nothing to fail")
+        Self::open(scenario, None, None).expect("without a state file there is nothing to fail")
     }
 
     /// What the cloud goes by.

@@ -2,13 +2,13 @@
 pub mod annotations;
 mod calls;
 pub mod cloud;
-mod cut;
 mod provider;
 mod rules;
 pub mod scenario;
+mod serve;
 mod service;
 pub mod traffic;
-mod turns;
 
 pub use calls::CallCounts;
 pub use provider::MockProvider;
+pub use serve::serve;

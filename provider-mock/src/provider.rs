@@ -1,8 +1,9 @@
 //! A provider: a cloud, the rules in force, and the services that answer for them.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use cloud_provider_api::v1::Capability;
+use provider_kit::{Kit, Writes};
 
 use crate::{
     calls::{CallCounts, Calls},
@@ -10,7 +11,6 @@ use crate::{
     rules::Rules,
     scenario::{Rule, RuleCount, Scenario},
     service::{RegistryUsers, StaleAnswers},
-    turns::Turns,
 };
 
 /// A provider that can be told to fail, delay and lie. Clones are handles to the same one.
@@ -22,9 +22,11 @@ struct Shared {
     rules: Rules,
     calls: Calls,
     stale: StaleAnswers,
-    turns: Turns,
+    writes: Writes,
     registry_users: RegistryUsers,
     epoch: RwLock<String>,
+    /// Of the daemon that serves it.
+    kit: OnceLock<Kit>,
     crash: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -48,7 +50,8 @@ impl MockProvider {
             rules,
             calls: Calls::default(),
             stale: StaleAnswers::default(),
-            turns: Turns::default(),
+            writes: Writes::default(),
+            kit: OnceLock::new(),
             registry_users: RegistryUsers::default(),
             epoch: RwLock::new(new_epoch()),
             crash: Box::new(crash),
@@ -94,11 +97,17 @@ impl MockProvider {
 
     /// The epoch: new at each start, and when a rule or a caller of [`renew_epoch`](Self::renew_epoch) says so.
     pub fn epoch(&self) -> String {
+        if let Some(kit) = self.0.kit.get() {
+            return kit.epoch().to_string();
+        }
         self.0.epoch.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes a new epoch, as if the daemon had started anew.
     pub fn renew_epoch(&self) {
+        if let Some(kit) = self.0.kit.get() {
+            return kit.renew_epoch();
+        }
         *self.0.epoch.write().unwrap_or_else(PoisonError::into_inner) = new_epoch();
     }
 
@@ -119,8 +128,14 @@ impl MockProvider {
         &self.0.stale
     }
 
-    pub(crate) fn turns(&self) -> &Turns {
-        &self.0.turns
+    /// Takes over the epoch and the writes of the daemon that serves it; the first one's.
+    pub(crate) fn attach(&self, kit: Kit) {
+        let _ = self.0.kit.set(kit);
+    }
+
+    /// Where everything that changes the cloud for a caller runs.
+    pub(crate) fn writes(&self) -> &Writes {
+        self.0.kit.get().map_or(&self.0.writes, Kit::writes)
     }
 
     pub(crate) fn registry_users(&self) -> &RegistryUsers {

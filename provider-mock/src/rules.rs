@@ -100,7 +100,7 @@ impl Armed {
             return Vec::new();
         }
         self.hit += 1;
-        let (seen, seed) = (self.seen, self.rule.when.seed);
+        let (nth, seed) = (self.seen, self.rule.when.seed);
         let nodes = self.rule.matching.node.clone().filter(|_| subject.is_batch());
         let mut hits = Vec::new();
         for (effect, bucket) in self.rule.effects.iter().zip(&mut self.buckets) {
@@ -109,7 +109,7 @@ impl Armed {
                     Ok(()) => continue,
                     Err(wait) => Effect::Fail(throttled(wait)),
                 },
-                Effect::Delay(delay) => Effect::Delay(definite(*delay, seed, seen)),
+                Effect::Delay(delay) => Effect::Delay(definite(*delay, seed, nth)),
                 effect => effect.clone(),
             };
             hits.push(Hit { rule: self.name.clone(), nodes: nodes.clone(), effect });

@@ -58,15 +58,13 @@ pub(crate) struct Gate {
 
 struct Shared {
     rules: Rules,
-    epoch: HeaderValue,
     notes: Option<Bucket>,
 }
 
 impl Gate {
     pub(crate) fn new(routes: Routes, rules: Rules) -> Self {
-        let epoch = HeaderValue::from_str(rules.kit.epoch()).expect("hex digits are a header value");
         let notes = Rate::per_second(NOTED_REFUSALS).map(Bucket::new);
-        let shared = Shared { rules, epoch, notes };
+        let shared = Shared { rules, notes };
         Self { routes: routes.prepare(), shared: Arc::new(shared) }
     }
 
@@ -166,7 +164,8 @@ impl Shared {
         deadline: Option<Instant>,
         closing: Option<Closing>,
     ) -> Response<Body> {
-        response.headers_mut().insert(PROVIDER_EPOCH, self.epoch.clone());
+        let epoch = HeaderValue::from_str(&self.rules.kit.epoch()).expect("hex digits are a header value");
+        response.headers_mut().insert(PROVIDER_EPOCH, epoch);
         // A failure without any answer has its status here, everything else at the end of the body.
         if let Some(status) = response.headers().get("grpc-status") {
             flight.code(status);

@@ -16,7 +16,7 @@ pub(crate) fn stable_hash(parts: &[&str]) -> u64 {
     mix(hash)
 }
 
-/// The finalizer of SplitMix64.
+/// The finalizer of the generator `SplitMix64`.
 pub(crate) const fn mix(mut value: u64) -> u64 {
     value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -113,7 +113,7 @@ impl State {
 
     /// The id a machine of this name gets: always the same one, unless a machine of this name went before.
     fn free_id(&self, name: &str) -> String {
-        (0_u32..)
+        (0..=u32::MAX)
             .map(|generation| format!("i-{:016x}", stable_hash(&["machine", name, &generation.to_string()])))
             .find(|id| self.world.machine(id).is_none())
             .expect("ids do not run out")
@@ -186,10 +186,10 @@ impl State {
                 .map(IpAddr::from)
         });
         let mut addresses = Vec::with_capacity(3);
-        match ip {
-            Some(ip) => addresses.push(Address::new(AddressKind::InternalIP, ip.to_string())),
-            None => tracing::warn!(machine = name, %network, "no address left: the machine has none"),
+        if ip.is_none() {
+            tracing::warn!(machine = name, %network, "no address left: the machine has none");
         }
+        addresses.extend(ip.map(|ip| Address::new(AddressKind::InternalIP, ip.to_string())));
         addresses.push(Address::new(AddressKind::Hostname, name));
         addresses.push(Address::new(AddressKind::InternalDNS, format!("{name}.{region}.mock.internal")));
         addresses

@@ -75,15 +75,12 @@ impl Cloud {
             let mut object = state.usable(id)?;
             let old =
                 object.listeners.iter_mut().find(|old| old.protocol == listener.protocol && old.port == listener.port);
-            let operation = match old {
-                Some(old) => {
-                    *old = listener;
-                    Operation::ModifyListener
-                }
-                None => {
-                    object.listeners.push(listener);
-                    Operation::CreateListener
-                }
+            let operation = if let Some(old) = old {
+                *old = listener;
+                Operation::ModifyListener
+            } else {
+                object.listeners.push(listener);
+                Operation::CreateListener
             };
             object.spec_updates += 1;
             state.put(operation, object, None);

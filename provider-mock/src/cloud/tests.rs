@@ -6,7 +6,7 @@ use super::*;
 use crate::scenario::MachineSettings;
 
 fn open(dir: &TempDir) -> Cloud {
-    Cloud::open(Arc::new(instant()), Some(&dir.path().join("cloud")), None).unwrap()
+    Cloud::open(instant(), Some(&dir.path().join("cloud")), None).unwrap()
 }
 
 /// A cloud that makes load balancers at once.
@@ -193,7 +193,7 @@ fn a_damaged_line_in_the_middle_is_not_passed_over() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("cloud");
     fs::write(&path, "nonsense\n{\"snapshot\":{}}\n").unwrap();
-    let error = Cloud::open(Arc::new(instant()), Some(&path), None).unwrap_err().to_string();
+    let error = Cloud::open(instant(), Some(&path), None).unwrap_err().to_string();
     assert!(error.contains("line 1") && error.contains("move it away"), "{error}");
 }
 

@@ -97,7 +97,7 @@ pub enum Effect {
     Hang,
     /// It fails.
     Fail(Failure),
-    /// Calls above a rate fail with RESOURCE_EXHAUSTED and a `RetryInfo`.
+    /// Calls above a rate fail with `RESOURCE_EXHAUSTED` and a `RetryInfo`.
     Throttle(Throttle),
     /// The caller learns nothing of the answer.
     LoseAnswer(LoseAnswer),

@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use cloud_provider_api::error::Reason;
+use provider_kit::Connection;
 use tonic::{Extensions, Request, Status};
 
 use super::{
@@ -107,7 +108,7 @@ impl MockProvider {
             Effect::Hang => std::future::pending().await,
             Effect::NewEpoch => self.renew_epoch(),
             Effect::Fail(failure) if failure.at == Point::Before && hit.nodes.is_none() => {
-                return Err(Refusal::from_rule(failure, &hit.rule));
+                return Err(Refusal::told(failure, &hit.rule));
             }
             Effect::LoseAnswer(lose) if Point::from(lose.at) == Point::Before => return Err(lost(*lose, call)),
             Effect::Crash(Point::Before) => self.die().await,
@@ -123,7 +124,8 @@ impl MockProvider {
                 answer.bend(lie, &Bending { nodes: nodes.as_ref(), now, fresh: call.fresh, stale: self.stale() });
             }
             (Effect::Fail(failure), Some(nodes)) => {
-                answer.fail_items(nodes, &Refusal::from_rule(failure, &hit.rule).into_item());
+                let provider = &self.cloud().scenario().provider.name;
+                answer.fail_items(nodes, &Refusal::told(failure, &hit.rule).into_item(provider));
             }
             _ => self.after(hit, Some(call))?,
         }
@@ -132,11 +134,11 @@ impl MockProvider {
 
     fn after(&self, hit: &Hit, call: Option<&Call>) -> Result<(), Refusal> {
         match &hit.effect {
-            Effect::Fail(failure) if failure.at == Point::After => Err(Refusal::from_rule(failure, &hit.rule)),
+            Effect::Fail(failure) if failure.at == Point::After => Err(Refusal::told(failure, &hit.rule)),
             Effect::LoseAnswer(lose) if Point::from(lose.at) == Point::After => Err(lost(*lose, call)),
             Effect::Crash(Point::After) => {
                 self.crash();
-                Err(Refusal::unavailable("crashed"))
+                Err(Refusal::Lost)
             }
             _ => Ok(()),
         }
@@ -145,17 +147,17 @@ impl MockProvider {
     async fn die(&self) {
         self.crash();
         // In a test the process goes on, but whoever crashed answers nothing.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
 fn lost(lose: LoseAnswer, call: Option<&Call>) -> Refusal {
     if lose.by == LoseBy::Drop
-        && let Some(call) = call
+        && let Some(connection) = call.and_then(|call| call.extensions.get::<Connection>())
     {
-        crate::cut::cut(&call.extensions);
+        connection.cut();
     }
-    Refusal::unavailable("connection lost")
+    Refusal::Lost
 }
 
 /// Waits, if there is anything to wait for.

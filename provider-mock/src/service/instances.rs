@@ -36,7 +36,7 @@ impl Instances for MockProvider {
             let results = request.nodes.iter().zip(wanted).map(|(node, wanted)| {
                 let answer = match wanted {
                     Ok(_) => found.next().map(|look_up| answer(&scenario, node, look_up)),
-                    Err(answer) => Some(answer),
+                    Err(answer) => Some(*answer),
                 };
                 result(node, answer, now)
             });
@@ -81,28 +81,29 @@ fn check(scenario: &Scenario, request: &v1::BatchGetInstancesRequest) -> Result<
 }
 
 /// What to ask the cloud about a node, or the answer that needs no cloud.
-fn want<'a>(scenario: &Scenario, node: &'a v1::NodeReference) -> Result<Wanted<'a>, Answer> {
+fn want<'a>(scenario: &Scenario, node: &'a v1::NodeReference) -> Result<Wanted<'a>, Box<Answer>> {
     let internal_ip = internal_ip(node);
     if node.provider_id.is_empty() {
         return Ok(Wanted { id: "", name: &node.node_name, internal_ip });
     }
+    let schemes = scenario.provider.schemes();
     match node.provider_id.split_once("://") {
-        Some((scheme, id)) if scenario.provider.schemes().iter().any(|ours| ours == scheme) => {
-            let id = id.trim_start_matches('/');
-            if id.is_empty() {
+        Some((scheme, id)) if schemes.iter().any(|ours| ours == scheme) => match id.trim_start_matches('/') {
+            "" => {
                 let message = format!("providerID {:?} names no machine", node.provider_id);
-                return Err(Answer::Unknown(Refusal::new(Reason::InstanceUnidentified, message).into_item()));
+                Err(Box::new(unidentified(scenario, message)))
             }
-            Ok(Wanted { id, name: &node.node_name, internal_ip })
+            id => Ok(Wanted { id, name: &node.node_name, internal_ip }),
+        },
+        _ => {
+            let reason = format!("providerID {:?} has none of the schemes {}", node.provider_id, schemes.join(", "));
+            Err(Box::new(Answer::NotOurs(v1::InstanceNotOurs { reason })))
         }
-        _ => Err(Answer::NotOurs(v1::InstanceNotOurs {
-            reason: format!(
-                "providerID {:?} has none of the schemes {}",
-                node.provider_id,
-                scenario.provider.schemes().join(", ")
-            ),
-        })),
     }
+}
+
+fn unidentified(scenario: &Scenario, message: String) -> Answer {
+    Answer::Unknown(Refusal::new(Reason::InstanceUnidentified, message).into_item(&scenario.provider.name))
 }
 
 /// What the node says its internal IP is: what the kubelet was told, or else what it reports.
@@ -119,9 +120,7 @@ fn answer(scenario: &Scenario, node: &v1::NodeReference, look_up: LookUp) -> Ans
             Answer::NotFound(v1::InstanceAbsent { account, region, evidence })
         }
         // Absence is proven by id only: that no machine has this name says nothing about the node's machine.
-        LookUp::Unidentified => Answer::Unknown(
-            Refusal::new(Reason::InstanceUnidentified, format!("no machine is named {:?}", node.node_name)).into_item(),
-        ),
+        LookUp::Unidentified => unidentified(scenario, format!("no machine is named {:?}", node.node_name)),
         LookUp::NotOurs => {
             Answer::NotOurs(v1::InstanceNotOurs { reason: format!("no name of this provider's: {:?}", node.node_name) })
         }

@@ -1,117 +1,159 @@
 //! Why a call or an item fails, before it is put on the wire.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use cloud_provider_api::{
-    error::{DOMAIN, Reason, Side},
+    error::{Reason, Side},
     v1::ItemStatus,
 };
+use provider_kit::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, QuotaViolation, StatusExt};
 
 use crate::{cloud::CloudError, scenario::Failure};
 
-/// Most wrong fields named in one answer.
-const VIOLATIONS: usize = 10;
-
 /// Why a call or an item fails.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Refusal {
-    pub(crate) code: Code,
-    pub(crate) reason: String,
-    /// `None`: the provider's name, a fault of the cloud.
-    pub(crate) domain: Option<String>,
-    pub(crate) message: String,
-    pub(crate) retry_after: Option<Duration>,
+pub(crate) enum Refusal {
+    /// It cannot be done.
+    Honest(Box<Honest>),
+    /// A rule wants it.
+    Told(Box<Told>),
+    /// The answer is lost on the way: no details, as something between caller and daemon would say it.
+    Lost,
+}
+
+/// A failure as any daemon has them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Honest {
+    reason: Reason,
+    /// Other than the reason's usual one.
+    code: Option<Code>,
+    message: String,
     /// Subject and description.
-    pub(crate) quota: Option<(String, String)>,
+    quota: Option<(String, String)>,
     /// Field and description.
-    pub(crate) violations: Vec<(String, String)>,
-    /// Without details, as something between caller and daemon would answer.
-    pub(crate) bare: bool,
+    violations: Vec<(String, String)>,
+}
+
+/// A failure that a rule wants, with whatever words it has.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
+    failure: Failure,
+    rule: String,
 }
 
 impl Refusal {
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            code: reason.codes()[0],
-            reason: reason.as_str().to_owned(),
-            domain: (reason.side() == Side::Api).then(|| DOMAIN.to_owned()),
-            message: message.into(),
-            retry_after: None,
-            quota: None,
-            violations: Vec::new(),
-            bare: false,
-        }
+        Self::honest(reason, message.into(), Vec::new())
+    }
+
+    /// With another code than the reason's usual one.
+    pub(crate) fn with_code(code: Code, reason: Reason, message: impl Into<String>) -> Self {
+        let honest = Honest { reason, code: Some(code), message: message.into(), quota: None, violations: Vec::new() };
+        Self::Honest(Box::new(honest))
     }
 
     /// A request that cannot be: every wrong field at once.
-    pub(crate) fn invalid(reason: Reason, mut violations: Vec<(String, String)>) -> Self {
-        // Details travel in a header, which proxies cut off.
-        let more = violations.len().saturating_sub(VIOLATIONS);
-        violations.truncate(VIOLATIONS);
-        if more > 0 {
-            violations.push(("…".to_owned(), format!("and {more} more")));
-        }
-        let message =
-            violations.iter().map(|(field, fault)| format!("{field}: {fault}")).collect::<Vec<_>>().join("; ");
-        Self { violations, ..Self::new(reason, message) }
+    pub(crate) fn invalid(reason: Reason, violations: Vec<(String, String)>) -> Self {
+        let words: Vec<_> = violations.iter().map(|(field, fault)| format!("{field}: {fault}")).collect();
+        Self::honest(reason, words.join("; "), violations)
     }
 
-    /// What a caller sees when something in between says so: no details.
-    pub(crate) fn unavailable(message: &str) -> Self {
-        Self { bare: true, ..Self::new(Reason::Unreachable, message) }
+    /// A wrong field.
+    pub(crate) fn field(reason: Reason, field: &str, fault: impl Into<String>) -> Self {
+        Self::invalid(reason, vec![(field.to_owned(), fault.into())])
     }
 
-    /// A failure that a rule wants.
-    pub(crate) fn from_rule(failure: &Failure, rule: &str) -> Self {
-        let fitting = || {
-            let reason = Reason::ALL
-                .iter()
-                .find(|reason| reason.codes()[0] == failure.code && reason.side() != Side::Api)
-                .unwrap_or(&Reason::Defect);
-            reason.as_str().to_owned()
-        };
-        Self {
-            code: failure.code,
-            reason: failure.reason.clone().unwrap_or_else(fitting),
-            domain: failure.domain.clone(),
-            message: failure.message.clone().unwrap_or_else(|| format!("rule {rule} of the scenario wants this")),
-            retry_after: failure.retry_after,
-            quota: failure.quota.as_ref().map(|quota| (quota.subject.clone(), quota.description.clone())),
-            violations: failure.violations.iter().map(|v| (v.field.clone(), v.description.clone())).collect(),
-            bare: false,
-        }
+    /// What a rule wants.
+    pub(crate) fn told(failure: &Failure, rule: &str) -> Self {
+        Self::Told(Box::new(Told { failure: failure.clone(), rule: rule.to_owned() }))
+    }
+
+    fn honest(reason: Reason, message: String, violations: Vec<(String, String)>) -> Self {
+        Self::Honest(Box::new(Honest { reason, code: None, message, quota: None, violations }))
     }
 
     /// As the status of a whole call.
     pub(crate) fn into_status(self, provider: &str) -> Status {
-        if self.bare {
-            return Status::new(self.code, self.message);
+        match self {
+            Self::Honest(honest) => honest.into_error(provider).into(),
+            Self::Told(told) => told.into_status(provider),
+            Self::Lost => Status::unavailable("connection lost"),
         }
-        let domain = self.domain.as_deref().unwrap_or(provider);
-        let mut details = ErrorDetails::with_error_info(self.reason, domain, HashMap::new());
-        if let Some(delay) = self.retry_after {
-            details.set_retry_info(Some(delay));
-        }
-        if let Some((subject, description)) = self.quota {
-            details.set_quota_failure(vec![QuotaViolation::new(subject, description)]);
-        }
-        if !self.violations.is_empty() {
-            let fields = self.violations.into_iter().map(|(field, fault)| FieldViolation::new(field, fault));
-            details.set_bad_request(fields.collect::<Vec<_>>());
-        }
-        Status::with_error_details(self.code, self.message, details)
     }
 
     /// As the status of one item.
-    pub(crate) fn into_item(self) -> ItemStatus {
-        ItemStatus {
-            code: u32::try_from(self.code as i32).unwrap_or(2),
-            reason: self.reason,
-            message: self.message,
-            retry_after: self.retry_after.and_then(|delay| delay.try_into().ok()),
+    pub(crate) fn into_item(self, provider: &str) -> ItemStatus {
+        match self {
+            Self::Honest(honest) => honest.into_error(provider).item_status(),
+            Self::Told(told) => told.into_item(),
+            Self::Lost => Error::new(Reason::Starting, "connection lost").item_status(),
         }
+    }
+}
+
+impl Honest {
+    fn into_error(self, provider: &str) -> Error {
+        let mut error = match self.reason.side() {
+            Side::Api => Error::new(self.reason, self.message),
+            Side::Cloud | Side::Either => Error::cloud(provider.to_owned(), self.reason, self.message),
+        };
+        if let Some(code) = self.code {
+            error = error.with_code(code);
+        }
+        if let Some((subject, description)) = self.quota {
+            error = error.quota(subject, description);
+        }
+        self.violations.into_iter().fold(error, |error, (field, fault)| error.violation(field, fault))
+    }
+}
+
+impl Told {
+    fn reason(&self) -> String {
+        let fitting = || {
+            let mut all = Reason::ALL.iter();
+            let fits = |reason: &&Reason| reason.codes()[0] == self.failure.code && reason.side() != Side::Api;
+            all.find(fits).unwrap_or(&Reason::Defect).as_str().to_owned()
+        };
+        self.failure.reason.clone().unwrap_or_else(fitting)
+    }
+
+    fn message(&self) -> String {
+        let message = || format!("rule {} of the scenario wants this", self.rule);
+        self.failure.message.clone().unwrap_or_else(message)
+    }
+
+    fn into_status(self, provider: &str) -> Status {
+        let domain = self.failure.domain.as_deref().unwrap_or(provider);
+        let mut details = ErrorDetails::with_error_info(self.reason(), domain, HashMap::new());
+        if let Some(delay) = self.failure.retry_after {
+            details.set_retry_info(Some(delay));
+        }
+        if let Some(quota) = &self.failure.quota {
+            details.set_quota_failure(vec![QuotaViolation::new(&quota.subject, &quota.description)]);
+        }
+        let violations = &self.failure.violations;
+        if !violations.is_empty() {
+            let fields = violations.iter().map(|wrong| FieldViolation::new(&wrong.field, &wrong.description));
+            details.set_bad_request(fields.collect::<Vec<_>>());
+        }
+        Status::with_error_details(self.failure.code, self.message(), details)
+    }
+
+    fn into_item(self) -> ItemStatus {
+        ItemStatus {
+            code: u32::try_from(i32::from(self.failure.code)).unwrap_or_default(),
+            reason: self.reason(),
+            message: self.message(),
+            retry_after: self.failure.retry_after.and_then(|delay| delay.try_into().ok()),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::with_code(error.code(), error.reason(), error.message())
     }
 }
 
@@ -121,17 +163,16 @@ impl From<CloudError> for Refusal {
         match error {
             CloudError::Absent { .. } => Self::new(Reason::ObjectAbsent, message),
             CloudError::Exists { .. } => Self::new(Reason::NotOurs, message),
-            CloudError::Quota { quota, subject, limit } => Self {
-                quota: Some((subject, format!("{quota}: {limit} at most"))),
-                ..Self::new(Reason::QuotaExhausted, message)
-            },
+            CloudError::Quota { quota, subject, limit } => {
+                let quota = Some((subject, format!("{quota}: {limit} at most")));
+                let honest =
+                    Honest { reason: Reason::QuotaExhausted, code: None, message, quota, violations: Vec::new() };
+                Self::Honest(Box::new(honest))
+            }
             CloudError::NoAddress { .. } => Self::new(Reason::OutOfStock, message),
-            CloudError::AddressRefused { .. } => Self {
-                violations: vec![("spec.load_balancer_ip".to_owned(), message.clone())],
-                ..Self::new(Reason::Unsupported, message)
-            },
+            CloudError::AddressRefused { .. } => Self::field(Reason::Unsupported, "spec.load_balancer_ip", message),
             CloudError::Busy { .. } => Self::new(Reason::Busy, message),
-            CloudError::Invalid { field, fault } => Self::invalid(Reason::FieldInvalid, vec![(field, fault)]),
+            CloudError::Invalid { field, fault } => Self::field(Reason::FieldInvalid, &field, fault),
         }
     }
 }

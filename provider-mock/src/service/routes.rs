@@ -58,7 +58,7 @@ impl Routes for MockProvider {
                     }
                     Err(refusal) => Err(refusal),
                 };
-                results.push((node, result(id, outcome)));
+                results.push((node, result(id, outcome, &self.cloud().scenario().provider.name)));
             }
             Ok(RouteResults(results))
         };
@@ -79,7 +79,7 @@ impl Routes for MockProvider {
                 let route = item.route.unwrap_or_default();
                 let delete = |cloud: &crate::cloud::Cloud| cloud.delete_route(&route.name);
                 let outcome = self.cloud_call(Operation::DeleteRoute, "", delete).await;
-                results.push((route.target_node, result(item.id, outcome)));
+                results.push((route.target_node, result(item.id, outcome, &self.cloud().scenario().provider.name)));
             }
             Ok(RouteResults(results))
         };
@@ -146,10 +146,10 @@ fn on_wire(route: Route, compare: bool) -> v1::Route {
     }
 }
 
-fn result(id: u32, outcome: Result<(), Refusal>) -> v1::RouteResult {
+fn result(id: u32, outcome: Result<(), Refusal>, provider: &str) -> v1::RouteResult {
     let status = match outcome {
         Ok(()) => v1::ItemStatus::default(),
-        Err(refusal) => refusal.into_item(),
+        Err(refusal) => refusal.into_item(provider),
     };
     v1::RouteResult { id, status: Some(status) }
 }

@@ -1,6 +1,6 @@
 //! Load balancers that carry real connections on loopback.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use cloud_provider_api::v1;
 use provider_mock::{MockProvider, cloud::Cloud, scenario::Scenario, traffic::Traffic};
@@ -15,7 +15,7 @@ use crate::requests::*;
 /// A provider whose load balancers have addresses nobody else's have.
 fn carrying(network: &str) -> MockProvider {
     let scenario = format!("{{loadBalancers: {{provisioning: 0s}}, network: {{loadBalancers: {network}}}}}");
-    let scenario = Arc::new(Scenario::parse(&scenario).unwrap());
+    let scenario = Scenario::parse(&scenario).unwrap();
     MockProvider::with_cloud(Cloud::open(scenario, None, Some(Traffic::on_this_runtime())).unwrap())
 }
 
@@ -220,7 +220,7 @@ async fn a_cloud_that_comes_back_carries_on() {
     let dir = tempfile::tempdir().unwrap();
     let scenario = "{loadBalancers: {provisioning: 0s}, network: {loadBalancers: 127.1.248.0/28}}";
     let open = || {
-        let scenario = Arc::new(Scenario::parse(scenario).unwrap());
+        let scenario = Scenario::parse(scenario).unwrap();
         let path = dir.path().join("cloud");
         MockProvider::with_cloud(Cloud::open(scenario, Some(&path), Some(Traffic::on_this_runtime())).unwrap())
     };

@@ -144,7 +144,7 @@ pub(super) fn with_hash(wanted: &Wanted, hash: &str) -> Wanted {
 }
 
 fn required_spec(spec: Option<&v1::LoadBalancerSpec>) -> Result<&v1::LoadBalancerSpec, Refusal> {
-    spec.ok_or_else(|| Refusal::invalid(Reason::FieldInvalid, vec![("spec".to_owned(), "is missing".to_owned())]))
+    spec.ok_or_else(|| Refusal::field(Reason::FieldInvalid, "spec", "is missing"))
 }
 
 fn listeners(checker: &mut Checker, ports: &[v1::ServicePort]) -> Vec<Listener> {
@@ -220,13 +220,13 @@ fn check_spec(checker: &mut Checker, spec: &v1::LoadBalancerSpec) {
 fn attributes(scenario: &Scenario, spec: &v1::LoadBalancerSpec) -> Result<Attributes, Refusal> {
     if spec.ip_family_policy() == v1::IpFamilyPolicy::RequireDualStack {
         let message = "spec.ip_family_policy: the mock's load balancers have an IPv4 address only";
-        return Err(Refusal { code: tonic::Code::FailedPrecondition, ..Refusal::new(Reason::Unsupported, message) });
+        return Err(Refusal::with_code(tonic::Code::FailedPrecondition, Reason::Unsupported, message));
     }
     if spec.ip_families().next() == Some(v1::IpFamily::Ipv6)
         && spec.ip_family_policy() != v1::IpFamilyPolicy::PreferDualStack
     {
         let fault = "IPv6: the mock's load balancers have an IPv4 address only".to_owned();
-        return Err(Refusal::invalid(Reason::Unsupported, vec![("spec.ip_families".to_owned(), fault)]));
+        return Err(Refusal::field(Reason::Unsupported, "spec.ip_families", fault));
     }
     let asked = ServiceAnnotations::read(&spec.annotations).map_err(|faults| {
         let violations = faults.into_iter().map(|fault| (format!("annotations[{}]", fault.key), fault.fault));
@@ -249,6 +249,6 @@ fn address(spec: &v1::LoadBalancerSpec) -> Result<Option<Ipv4Addr>, Refusal> {
     }
     wanted.parse().map(Some).map_err(|_| {
         let fault = format!("{wanted:?}: the mock's load balancers have an IPv4 address only");
-        Refusal::invalid(Reason::Unsupported, vec![("spec.load_balancer_ip".to_owned(), fault)])
+        Refusal::field(Reason::Unsupported, "spec.load_balancer_ip", fault)
     })
 }
