@@ -200,7 +200,7 @@ mod tests {
     /// Which of the first ten calls are hit.
     fn hit_calls(when: &str) -> Vec<u64> {
         let rules = Rules::default();
-        rules.set(parse_rules(&format!("[{{when: {when}, do: [hang]}}]")).unwrap(), Time(0));
+        rules.set(parse_rules(&format!("[{{when: {when}, effects: [hang]}}]")).unwrap(), Time(0));
         (1..=10).filter(|_| !rules.decide(&call("GetLoadBalancer"), Time(0)).is_empty()).collect::<Vec<_>>()
     }
 
@@ -208,7 +208,7 @@ mod tests {
     fn a_rule_hits_the_calls_it_names() {
         let check = |when: &str, want: &[u64]| {
             let rules = Rules::default();
-            rules.set(parse_rules(&format!("[{{when: {when}, do: [hang]}}]")).unwrap(), Time(0));
+            rules.set(parse_rules(&format!("[{{when: {when}, effects: [hang]}}]")).unwrap(), Time(0));
             let hit: Vec<u64> =
                 (1..=6).filter(|_| !rules.decide(&call("GetLoadBalancer"), Time(0)).is_empty()).collect();
             assert_eq!(hit, want, "{when}");
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_rule_has_its_time() {
         let rules = Rules::default();
-        rules.set(parse_rules("[{when: {after: 1s, until: 3s}, do: [hang]}]").unwrap(), Time(10_000));
+        rules.set(parse_rules("[{when: {after: 1s, until: 3s}, effects: [hang]}]").unwrap(), Time(10_000));
         let hit = |at: u64| !rules.decide(&call("GetLoadBalancer"), Time(at)).is_empty();
         assert_eq!([10_500, 11_000, 12_999, 13_000].map(hit), [false, true, true, false]);
         assert_eq!(rules.counts(), [RuleCount { name: "#1".to_owned(), seen: 4, hit: 2 }]);
@@ -245,7 +245,7 @@ mod tests {
     fn a_rule_is_about_what_it_matches() {
         let check = |matching: &str, subject: &Subject, want: bool| {
             let rules = Rules::default();
-            rules.set(parse_rules(&format!("[{{match: {matching}, do: [hang]}}]")).unwrap(), Time(0));
+            rules.set(parse_rules(&format!("[{{match: {matching}, effects: [hang]}}]")).unwrap(), Time(0));
             assert_eq!(!rules.decide(subject, Time(0)).is_empty(), want, "{matching} on {subject:?}");
         };
         let ensure = Subject { service: "default/web".to_owned(), ..call("EnsureLoadBalancer") };
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_throttle_lets_its_rate_through_and_says_how_long_to_wait() {
         let rules = Rules::default();
-        rules.set(parse_rules("[{do: [{throttle: {rate: 10, burst: 2}}]}]").unwrap(), Time(0));
+        rules.set(parse_rules("[{effects: [{throttle: {rate: 10, burst: 2}}]}]").unwrap(), Time(0));
         let wait = |at: u64| {
             let hits = rules.decide(&call("GetLoadBalancer"), Time(at));
             hits.first().map(|hit| match &hit.effect {
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn effects_of_a_rule_about_a_node_touch_that_node_of_a_batch() {
         let rules = Rules::default();
-        rules.set(parse_rules("[{match: {node: b}, do: [{fail: {code: UNAVAILABLE}}]}]").unwrap(), Time(0));
+        rules.set(parse_rules("[{match: {node: b}, effects: [{fail: {code: UNAVAILABLE}}]}]").unwrap(), Time(0));
         let batch = Subject { nodes: vec!["a".to_owned(), "b".to_owned()], ..call("BatchGetInstances") };
         let hits = rules.decide(&batch, Time(0));
         assert_eq!(hits[0].nodes, Some(Glob::from("b")));

@@ -16,6 +16,8 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::cloud::MachinePatch;
+
 pub(crate) use self::check::Fault;
 pub use self::{
     rule::{
@@ -154,6 +156,22 @@ impl Scenario {
 /// As [`Scenario::parse`].
 pub fn parse_rules(text: &str) -> Result<Vec<Rule>, ScenarioError> {
     check_rules(from_yaml(text)?)
+}
+
+/// Reads a list of machines from YAML.
+///
+/// # Errors
+/// A field nobody knows, or a value that is none. What cannot be is for the cloud to say.
+pub fn parse_machines(text: &str) -> Result<Vec<MachineSettings>, ScenarioError> {
+    from_yaml(text)
+}
+
+/// Reads a change of a machine from YAML.
+///
+/// # Errors
+/// As [`parse_machines`].
+pub fn parse_patch(text: &str) -> Result<MachinePatch, ScenarioError> {
+    from_yaml(text)
 }
 
 /// The rules, if everything they say can be.

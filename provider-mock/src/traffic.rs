@@ -176,18 +176,14 @@ async fn carry(mut client: TcpStream, from: SocketAddr, port: u16, target: Arc<T
     }
     let mut failed = Vec::new();
     while let Some(member) = balancer.choose(&target, port, from.ip(), &failed).await {
-        match timeout(CONNECT_TIMEOUT, TcpStream::connect(member)).await {
-            Ok(Ok(mut server)) => {
-                balancer.keep(&target, from.ip(), member);
-                // Either side may hang up as it likes.
-                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                return;
-            }
-            Ok(Err(_)) | Err(_) => {
-                balancer.mark_dead(member);
-                failed.push(member);
-            }
+        if let Ok(Ok(mut server)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(member)).await {
+            balancer.keep(&target, from.ip(), member);
+            // Either side may hang up as it likes.
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            return;
         }
+        balancer.mark_dead(member);
+        failed.push(member);
     }
     tracing::debug!(%from, port, "no member takes the connection");
 }

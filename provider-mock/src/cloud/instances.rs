@@ -67,6 +67,25 @@ impl Cloud {
         self.call(|state| state.run_machine(settings))
     }
 
+    /// Makes machines, all or none.
+    ///
+    /// # Errors
+    /// As [`add_machine`](Self::add_machine), about the first that cannot be made.
+    pub fn add_machines(&self, settings: &[MachineSettings]) -> Result<Vec<Machine>, CloudError> {
+        self.call(|state| {
+            for (index, machine) in settings.iter().enumerate() {
+                state.check_machine(machine)?;
+                let same = |other: &MachineSettings| {
+                    other.name == machine.name || (other.id.is_some() && other.id == machine.id)
+                };
+                if settings[..index].iter().any(same) {
+                    return Err(CloudError::Exists { kind: "machine", name: machine.name.clone() });
+                }
+            }
+            settings.iter().map(|machine| state.run_machine(machine)).collect()
+        })
+    }
+
     /// Changes a machine. Ending it (`terminated`) is for good.
     ///
     /// # Errors
@@ -127,7 +146,8 @@ impl State {
         machine
     }
 
-    fn run_machine(&mut self, settings: &MachineSettings) -> Result<Machine, CloudError> {
+    /// Whether the machine can be made.
+    fn check_machine(&self, settings: &MachineSettings) -> Result<(), CloudError> {
         let exists = |name: &str| CloudError::Exists { kind: "machine", name: name.to_owned() };
         if let Some((field, fault)) = settings.faults().into_iter().next() {
             return Err(CloudError::Invalid { field, fault });
@@ -138,6 +158,11 @@ impl State {
         if let Some(id) = settings.id.as_deref().filter(|id| self.world.machine(id).is_some()) {
             return Err(exists(id));
         }
+        self.account_of(settings).map(drop)
+    }
+
+    fn run_machine(&mut self, settings: &MachineSettings) -> Result<Machine, CloudError> {
+        self.check_machine(settings)?;
         let account = self.account_of(settings)?;
         let machine = self.build(settings, &account, None);
         self.mutate(Operation::RunInstance, &*machine.id, Change::Machine(machine.clone()));

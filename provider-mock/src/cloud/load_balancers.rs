@@ -57,6 +57,11 @@ impl Cloud {
         self.lock().world.members(id)
     }
 
+    /// A member set that shares its memory with that of load balancers that have the same.
+    pub fn share_members(&self, set: MemberSet) -> Arc<MemberSet> {
+        self.lock().world.share_members(set)
+    }
+
     /// Starts making a load balancer.
     ///
     /// # Errors
@@ -120,7 +125,7 @@ impl Cloud {
     ///
     /// # Errors
     /// As [`put_listener`](Self::put_listener).
-    pub fn set_members(&self, id: &str, members: MemberSet) -> Result<(), CloudError> {
+    pub fn set_members(&self, id: &str, members: Arc<MemberSet>) -> Result<(), CloudError> {
         self.call(|state| {
             let mut object = state.usable(id)?;
             let (number, new) = state.world.number_members(members);

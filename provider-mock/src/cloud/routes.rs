@@ -29,13 +29,15 @@ impl Cloud {
         self.call(|state| state.create_route(route))
     }
 
-    /// Removes a route. One that is not there is fine.
-    pub fn delete_route(&self, name: &str) {
+    /// Removes a route. Answers whether it was there.
+    pub fn delete_route(&self, name: &str) -> bool {
         self.call(|state| {
-            if state.world.route(name).is_some() {
+            let there = state.world.route(name).is_some();
+            if there {
                 state.mutate(Operation::DeleteRoute, name, Change::NoRoute(name.to_owned()));
             }
-        });
+            there
+        })
     }
 }
 

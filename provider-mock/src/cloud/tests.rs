@@ -42,9 +42,9 @@ fn new_load_balancer(service: &str) -> NewLoadBalancer {
     }
 }
 
-fn members(nodes: &[&str]) -> MemberSet {
+fn members(nodes: &[&str]) -> Arc<MemberSet> {
     let node = |name: &&str| NodeTarget { node: (*name).into(), address: None, draining: false };
-    MemberSet { nodes: nodes.iter().map(node).collect(), pods: Vec::new() }
+    Arc::new(MemberSet { nodes: nodes.iter().map(node).collect(), pods: Vec::new() })
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn the_cloud_survives_its_process() {
         let cloud = open(&dir);
         assert_eq!(cloud.machines(), machines);
         assert_eq!(cloud.load_balancers(), objects);
-        assert_eq!(*cloud.members(cloud.load_balancer(&web.id).unwrap().members), members(&["a", "b"]));
+        assert_eq!(cloud.members(cloud.load_balancer(&web.id).unwrap().members), members(&["a", "b"]));
         let mut made = operations.clone();
         made.retain(|operation, _| *operation != Operation::DescribeInstances);
         assert_eq!(cloud.operations(), made);
@@ -214,7 +214,7 @@ fn members_that_many_load_balancers_share_are_kept_once() {
     // And forgotten with the last of them.
     let set = *sets.iter().next().unwrap();
     for object in cloud.load_balancers() {
-        cloud.set_members(&object.id, MemberSet::default()).unwrap();
+        cloud.set_members(&object.id, Arc::default()).unwrap();
     }
     assert!(cloud.members(set).is_empty());
 }

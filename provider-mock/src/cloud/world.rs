@@ -121,13 +121,21 @@ impl World {
     }
 
     /// The number of a member set and, when no load balancer has it yet, the set to write down with it.
-    pub(crate) fn number_members(&mut self, set: MemberSet) -> (MemberSetId, Option<Arc<MemberSet>>) {
+    pub(crate) fn number_members(&mut self, set: Arc<MemberSet>) -> (MemberSetId, Option<Arc<MemberSet>>) {
         if set.is_empty() {
             return (0, None);
         }
         match self.member_set_ids.get(&set) {
             Some(id) => (*id, None),
-            None => (self.next_number(), Some(Arc::new(set))),
+            None => (self.next_number(), Some(set)),
+        }
+    }
+
+    /// The set as load balancers have it already, or the one given.
+    pub(crate) fn share_members(&self, set: MemberSet) -> Arc<MemberSet> {
+        match self.member_set_ids.get_key_value(&set) {
+            Some((known, _)) => Arc::clone(known),
+            None => Arc::new(set),
         }
     }
 

@@ -130,7 +130,7 @@ fn faults_of_rule(rule: &Rule) -> Vec<Fault> {
         }
     }
     if rule.effects.is_empty() {
-        faults.push(("do".to_owned(), "empty: write at least one effect".to_owned()));
+        faults.push(("effects".to_owned(), "empty: write at least one effect".to_owned()));
     }
     if let Some(probability) = rule.when.probability
         && !(0.0..=1.0).contains(&probability)
@@ -144,7 +144,7 @@ fn faults_of_rule(rule: &Rule) -> Vec<Fault> {
     }
     let about_cloud = operations().any(|name| rule.matching.is_about(&name));
     for (index, effect) in rule.effects.iter().enumerate() {
-        let mut fault = |fault: String| faults.push((format!("do[{index}]"), fault));
+        let mut fault = |fault: String| faults.push((format!("effects[{index}]"), fault));
         match effect {
             Effect::Throttle(throttle) if throttle.rate <= 0.0 || !throttle.rate.is_finite() || throttle.burst == 0 => {
                 fault("throttle: rate and burst are above 0".to_owned());

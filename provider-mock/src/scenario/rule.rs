@@ -21,7 +21,6 @@ pub struct Rule {
     #[serde(default)]
     pub when: When,
     /// What happens to a call that is hit, in this order.
-    #[serde(rename = "do")]
     pub effects: Vec<Effect>,
 }
 

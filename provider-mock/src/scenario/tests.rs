@@ -13,7 +13,7 @@ fn nothing_said_is_the_default() {
 
 #[test]
 fn json_is_read_as_well() {
-    let scenario = Scenario::parse(r#"{"pageSize": 2, "rules": [{"do": ["hang"]}]}"#).unwrap();
+    let scenario = Scenario::parse(r#"{"pageSize": 2, "rules": [{"effects": ["hang"]}]}"#).unwrap();
     assert_eq!((scenario.page_size, scenario.rules.len()), (2, 1));
 }
 
@@ -40,10 +40,10 @@ fn what_nobody_knows_is_refused_by_name() {
     check("instances: {list: [{name: a, state: broken}]}", &["broken", "stopped"]);
     check("network: {machines: 127.2.0.0}", &["127.2.0.0"]);
     check("provider: {capabilities: [ROUTE]}", &["ROUTE", "ROUTES"]);
-    check("rules: [{do: [{explode: now}]}]", &["explode", "delay", "crash"]);
-    check("rules: [{do: [{fail: {code: BROKEN}}]}]", &["BROKEN", "UNAVAILABLE"]);
-    check("rules: [{do: [{fail: {code: OK}}]}]", &["OK"]);
-    check("rules: [{when: {nth: 1, twice: true}, do: [hang]}]", &["twice"]);
+    check("rules: [{effects: [{explode: now}]}]", &["explode", "delay", "crash"]);
+    check("rules: [{effects: [{fail: {code: BROKEN}}]}]", &["BROKEN", "UNAVAILABLE"]);
+    check("rules: [{effects: [{fail: {code: OK}}]}]", &["OK"]);
+    check("rules: [{when: {nth: 1, twice: true}, effects: [hang]}]", &["twice"]);
 }
 
 #[test]
@@ -57,11 +57,11 @@ loadBalancers: {parallel: 0}
 pageSize: 0
 routes: {list: [{name: r, destination: 10.0.0.0}]}
 rules:
-- {match: {method: EnsureLoadbalancer}, do: [hang]}
-- {do: []}
-- {when: {nth: 0, probability: 2}, do: [{throttle: {rate: 0}}]}
-- {match: {method: Handshake}, do: [{lie: emptyIngress}]}
-- {match: {method: cloud.*}, do: [{loseAnswer: {}}]}
+- {match: {method: EnsureLoadbalancer}, effects: [hang]}
+- {effects: []}
+- {when: {nth: 0, probability: 2}, effects: [{throttle: {rate: 0}}]}
+- {match: {method: Handshake}, effects: [{lie: emptyIngress}]}
+- {match: {method: cloud.*}, effects: [{loseAnswer: {}}]}
 ",
     );
     for part in [
@@ -74,12 +74,12 @@ rules:
         "pageSize: 0",
         "routes.list[0].destination: \"10.0.0.0\"",
         "rules[0].match.method: \"EnsureLoadbalancer\"",
-        "rules[1].do: empty",
+        "rules[1].effects: empty",
         "rules[2].when.nth: 0",
         "rules[2].when.probability: 2",
-        "rules[2].do[0]: throttle",
-        "rules[3].do[0]: EmptyIngress bends only answers of EnsureLoadBalancer",
-        "rules[4].do[0]: loseAnswer by drop",
+        "rules[2].effects[0]: throttle",
+        "rules[3].effects[0]: EmptyIngress bends only answers of EnsureLoadBalancer",
+        "rules[4].effects[0]: loseAnswer by drop",
     ] {
         assert!(error.contains(part), "{error}\ndoes not say {part}");
     }
@@ -89,7 +89,7 @@ rules:
 fn every_effect_can_be_written() {
     let rules = parse_rules(
         "
-- do:
+- effects:
   - delay: 200ms
   - delay: {fixed: 1s, jitter: 500ms}
   - hang

@@ -19,11 +19,11 @@ use super::{
     check::Checker,
     gate::pause,
     pages::{Answers, Listing},
-    plan::{Step, plan},
+    plan::{Step, Wanted, plan},
 };
 use crate::{
     MockProvider,
-    cloud::{LoadBalancer, NewLoadBalancer, Operation, Owner, Time},
+    cloud::{Cloud, LoadBalancer, NewLoadBalancer, Operation, Owner, Time},
     scenario::{IpModeSetting, Scenario},
 };
 
@@ -38,11 +38,15 @@ impl LoadBalancers for MockProvider {
     ) -> Result<Response<v1::EnsureLoadBalancerResponse>, Status> {
         let (call, request) = Call::of("EnsureLoadBalancer", request);
         let call = call.about_key(request.key.as_ref());
-        let work = self.write(request.key.clone(), request, |provider, request| async move {
-            let change = Change::ensure(&provider.cloud().scenario(), &request)?;
-            let state = Some(provider.ensure(change).await?);
-            Ok(v1::EnsureLoadBalancerResponse { state })
-        });
+        // Read at once: a request with thousands of members is large, what is left of it is not.
+        let change = Change::ensure(self.cloud(), &request);
+        drop(request);
+        let work = async {
+            let change = change?;
+            let state = self
+                .write(&change.owner.clone(), change, |provider, change| async move { provider.ensure(change).await });
+            Ok(v1::EnsureLoadBalancerResponse { state: Some(state.await?) })
+        };
         self.answer(call, work).await.map(Response::new)
     }
 
@@ -52,13 +56,15 @@ impl LoadBalancers for MockProvider {
     ) -> Result<Response<v1::UpdateLoadBalancerMembersResponse>, Status> {
         let (call, request) = Call::of("UpdateLoadBalancerMembers", request);
         let call = call.about_key(request.key.as_ref());
-        let work = self.write(request.key.clone(), request, |provider, request| async move {
-            let change = Change::members(&provider.cloud().scenario(), &request)?;
-            let there = provider.gather(&change.owner, &change.service_key()).await?;
-            let there = there.filter(|there| there.gone_at.is_none()).ok_or_else(|| absent(&change.owner))?;
-            let state = Some(provider.bring_about(there, change).await?);
-            Ok(v1::UpdateLoadBalancerMembersResponse { state })
-        });
+        let change = Change::members(self.cloud(), &request);
+        drop(request);
+        let work = async {
+            let change = change?;
+            let state = self.write(&change.owner.clone(), change, |provider, change| async move {
+                provider.update_members(change).await
+            });
+            Ok(v1::UpdateLoadBalancerMembersResponse { state: Some(state.await?) })
+        };
         self.answer(call, work).await.map(Response::new)
     }
 
@@ -68,14 +74,13 @@ impl LoadBalancers for MockProvider {
     ) -> Result<Response<v1::DeleteLoadBalancerResponse>, Status> {
         let (call, request) = Call::of("DeleteLoadBalancer", request);
         let call = call.about_key(request.key.as_ref());
-        let work = self.write(request.key.clone(), request, |provider, request| async move {
-            let key = checked_key(&provider.cloud().scenario(), request.key.as_ref())?;
-            let outcome = Some(match provider.delete(&key).await? {
-                Some(in_progress) => Outcome::InProgress(in_progress),
-                None => Outcome::Deleted(v1::Deleted {}),
-            });
-            Ok(v1::DeleteLoadBalancerResponse { outcome, notices: Vec::new() })
-        });
+        let work = async {
+            let key = checked_key(&self.cloud().scenario(), request.key.as_ref())?;
+            let progress =
+                self.write(&Owner::of(&key), key, |provider, key| async move { provider.delete(&key).await });
+            let outcome = progress.await?.map_or(Outcome::Deleted(v1::Deleted {}), Outcome::InProgress);
+            Ok(v1::DeleteLoadBalancerResponse { outcome: Some(outcome), notices: Vec::new() })
+        };
         self.answer(call, work).await.map(Response::new)
     }
 
@@ -108,7 +113,7 @@ impl LoadBalancers for MockProvider {
             let steps = if request.delete {
                 removal_steps(&scenario, there.as_ref())
             } else {
-                self.creation_steps(&scenario, there, Change::plan(&scenario, &request)?)
+                self.creation_steps(&scenario, there, Change::plan(self.cloud(), &request)?)
             };
             Ok(v1::PlanLoadBalancerResponse { steps })
         };
@@ -129,7 +134,7 @@ impl LoadBalancers for MockProvider {
             checker.finish()?;
             check::tenant(&scenario, &request.tenant)?;
             let cluster = request.cluster.clone().unwrap_or_default();
-            let list = |cloud: &crate::cloud::Cloud| cloud.list_load_balancers(&cluster.id, &request.tenant);
+            let list = |cloud: &Cloud| cloud.list_load_balancers(&cluster.id, &request.tenant);
             let objects = self.call(Operation::DescribeLoadBalancers, "", list).await?;
             let owned = objects.into_iter().map(|object| owned(object, &cluster)).collect();
             Ok(Listing::of(owned, scenario.page_size, self.cloud().now()))
@@ -151,7 +156,7 @@ impl MockProvider {
     /// Runs a write to its end even when its caller goes away, one at a time for each load balancer.
     fn write<R, A, F>(
         &self,
-        key: Option<v1::LoadBalancerKey>,
+        owner: &Owner,
         request: R,
         work: impl FnOnce(Self, R) -> F,
     ) -> BoxFuture<'static, Result<A, Refusal>>
@@ -160,7 +165,6 @@ impl MockProvider {
         A: Clone + Send + Sync + 'static,
         F: Future<Output = Result<A, Refusal>> + Send + 'static,
     {
-        let owner = Owner::of(&key.unwrap_or_default());
         let key = format!("{}/{}/{}", owner.tenant, owner.cluster, owner.service);
         let writes = self.writes().clone();
         let work = work(self.clone(), request.clone());
@@ -169,19 +173,14 @@ impl MockProvider {
     }
 
     /// A call of the cloud about load balancers.
-    async fn call<T>(
-        &self,
-        operation: Operation,
-        service: &str,
-        act: impl FnOnce(&crate::cloud::Cloud) -> T,
-    ) -> Result<T, Refusal> {
+    async fn call<T>(&self, operation: Operation, service: &str, act: impl FnOnce(&Cloud) -> T) -> Result<T, Refusal> {
         pause(self.cloud().scenario().load_balancers.call_duration).await;
         self.cloud_call(operation, service, act).await
     }
 
     /// What the cloud has under this key.
     async fn gather(&self, owner: &Owner, service: &str) -> Result<Option<LoadBalancer>, Refusal> {
-        let find = |cloud: &crate::cloud::Cloud| cloud.find_load_balancers(owner);
+        let find = |cloud: &Cloud| cloud.find_load_balancers(owner);
         let mut found = self.call(Operation::DescribeLoadBalancers, service, find).await?;
         if found.len() > 1 {
             let ids: Vec<_> = found.iter().map(|object| object.id.as_str()).collect();
@@ -200,22 +199,30 @@ impl MockProvider {
         let service = change.service_key();
         let there = match self.gather(&change.owner, &service).await? {
             Some(there) => there,
-            None => {
-                let new = NewLoadBalancer {
-                    owner: change.owner.clone(),
-                    namespace: change.namespace.clone(),
-                    service: change.service.clone(),
-                    address: change.address,
-                };
-                let create = |cloud: &crate::cloud::Cloud| cloud.create_load_balancer(new);
-                self.call(Operation::CreateLoadBalancer, &service, create).await??
-            }
+            None => self.create(&change, &service).await?,
         };
         if let Some(address) = change.address.filter(|address| *address != there.address) {
             let message =
                 format!("the load balancer has {}, not {address}: an address cannot be changed", there.address);
             return Err(Refusal::field(Reason::Unsupported, "spec.load_balancer_ip", message));
         }
+        self.bring_about(there, change).await
+    }
+
+    async fn create(&self, change: &Change, service: &str) -> Result<LoadBalancer, Refusal> {
+        let new = NewLoadBalancer {
+            owner: change.owner.clone(),
+            namespace: change.namespace.clone(),
+            service: change.service.clone(),
+            address: change.address,
+        };
+        let create = |cloud: &Cloud| cloud.create_load_balancer(new);
+        Ok(self.call(Operation::CreateLoadBalancer, service, create).await??)
+    }
+
+    async fn update_members(&self, change: Change) -> Result<v1::LoadBalancerState, Refusal> {
+        let there = self.gather(&change.owner, &change.service_key()).await?;
+        let there = there.filter(|there| there.gone_at.is_none()).ok_or_else(|| absent(&change.owner))?;
         self.bring_about(there, change).await
     }
 
@@ -227,7 +234,7 @@ impl MockProvider {
         }
         let service = change.service_key();
         for step in plan(&there, &self.cloud().members(there.members), &change.wanted) {
-            let act = |cloud: &crate::cloud::Cloud| match step.clone() {
+            let act = |cloud: &Cloud| match step.clone() {
                 Step::PutListener(listener) => cloud.put_listener(&there.id, listener),
                 Step::DeleteListener(protocol, port) => cloud.delete_listener(&there.id, protocol, port),
                 Step::SetAttributes(attributes) => cloud.set_attributes(&there.id, attributes),
@@ -247,11 +254,10 @@ impl MockProvider {
         let mut gone_at = there.gone_at;
         if gone_at.is_none() {
             for listener in &there.listeners {
-                let delete =
-                    |cloud: &crate::cloud::Cloud| cloud.delete_listener(&there.id, listener.protocol, listener.port);
+                let delete = |cloud: &Cloud| cloud.delete_listener(&there.id, listener.protocol, listener.port);
                 self.call(Operation::DeleteListener, &service, delete).await??;
             }
-            let delete = |cloud: &crate::cloud::Cloud| cloud.delete_load_balancer(&there.id);
+            let delete = |cloud: &Cloud| cloud.delete_load_balancer(&there.id);
             gone_at = self.call(Operation::DeleteLoadBalancer, &service, delete).await?;
         }
         let now = self.cloud().now();
@@ -315,14 +321,11 @@ impl MockProvider {
             });
             change.fresh()
         });
-        let mut wanted = change.wanted;
-        // A plan has no hash to compare: whatever is there is as good.
-        let members = self.cloud().members(there.members);
-        if plan(&there, &members, &request::with_hash(&wanted, &there.spec_hash)).is_empty() {
-            return steps;
-        }
-        wanted.spec_hash = "planned".to_owned();
-        steps.extend(plan(&there, &members, &wanted).iter().map(|step| step.describe(&there.id)));
+        // A plan has no hash: whatever is there is as good, but nothing is not.
+        let spec_hash = if there.spec_hash.is_empty() { "planned".to_owned() } else { there.spec_hash.clone() };
+        let wanted = Wanted { spec_hash, ..change.wanted };
+        let missing = plan(&there, &self.cloud().members(there.members), &wanted);
+        steps.extend(missing.iter().map(|step| step.describe(&there.id)));
         steps
     }
 }

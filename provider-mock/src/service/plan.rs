@@ -1,5 +1,7 @@
 //! Which calls make a load balancer what it should be. Pure: what is there and what is wanted in, steps out.
 
+use std::sync::Arc;
+
 use cloud_provider_api::v1;
 
 use crate::cloud::{Attributes, Listener, LoadBalancer, MemberSet, Operation, Protocol};
@@ -10,7 +12,7 @@ pub(crate) struct Wanted {
     pub(crate) listeners: Vec<Listener>,
     /// `None`: they stay as they are.
     pub(crate) attributes: Option<Attributes>,
-    pub(crate) members: MemberSet,
+    pub(crate) members: Arc<MemberSet>,
     pub(crate) spec_hash: String,
 }
 
@@ -20,7 +22,7 @@ pub(crate) enum Step {
     PutListener(Listener),
     DeleteListener(Protocol, u16),
     SetAttributes(Attributes),
-    SetMembers(MemberSet),
+    SetMembers(Arc<MemberSet>),
     Tag(String),
 }
 
@@ -28,7 +30,7 @@ pub(crate) enum Step {
 ///
 /// The tag says that everything was done, so it goes first when anything changes and comes back last: whoever dies in
 /// between leaves a load balancer that admits to being unfinished.
-pub(crate) fn plan(there: &LoadBalancer, members: &MemberSet, wanted: &Wanted) -> Vec<Step> {
+pub(crate) fn plan(there: &LoadBalancer, members: &Arc<MemberSet>, wanted: &Wanted) -> Vec<Step> {
     let mut steps = Vec::new();
     let surplus = |listener: &&Listener| {
         !wanted.listeners.iter().any(|other| (other.protocol, other.port) == (listener.protocol, listener.port))
@@ -46,8 +48,9 @@ pub(crate) fn plan(there: &LoadBalancer, members: &MemberSet, wanted: &Wanted) -
     {
         steps.push(Step::SetAttributes(attributes.clone()));
     }
-    if *members != wanted.members {
-        steps.push(Step::SetMembers(wanted.members.clone()));
+    // Shared sets are equal without a look at their thousands of members.
+    if !Arc::ptr_eq(members, &wanted.members) && *members != wanted.members {
+        steps.push(Step::SetMembers(Arc::clone(&wanted.members)));
     }
     if !steps.is_empty() && !there.spec_hash.is_empty() {
         steps.insert(0, Step::Tag(String::new()));
@@ -100,9 +103,9 @@ mod tests {
         Listener { protocol: Protocol::Tcp, port, name: String::new(), node_port: Some(30_000 + port) }
     }
 
-    fn members(nodes: &[&str]) -> MemberSet {
+    fn members(nodes: &[&str]) -> Arc<MemberSet> {
         let node = |name: &&str| NodeTarget { node: (*name).into(), address: None, draining: false };
-        MemberSet { nodes: nodes.iter().map(node).collect(), pods: Vec::new() }
+        Arc::new(MemberSet { nodes: nodes.iter().map(node).collect(), pods: Vec::new() })
     }
 
     fn wanted(ports: &[u16], nodes: &[&str]) -> Wanted {
@@ -164,7 +167,7 @@ mod tests {
             ..done(&wanted(&[], &[]))
         };
         let to = wanted(&[80, 443], &["a"]);
-        let steps = plan(&fresh, &MemberSet::default(), &to);
+        let steps = plan(&fresh, &Arc::default(), &to);
         assert_eq!(steps.last(), Some(&Step::Tag(to.spec_hash.clone())));
         assert_eq!(steps.iter().filter(|step| matches!(step, Step::Tag(_))).count(), 1, "{steps:?}");
         assert_eq!(steps.len(), 5);

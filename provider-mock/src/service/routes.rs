@@ -78,7 +78,7 @@ impl Routes for MockProvider {
             for item in request.routes {
                 let route = item.route.unwrap_or_default();
                 let delete = |cloud: &crate::cloud::Cloud| cloud.delete_route(&route.name);
-                let outcome = self.cloud_call(Operation::DeleteRoute, "", delete).await;
+                let outcome = self.cloud_call(Operation::DeleteRoute, "", delete).await.map(drop);
                 results.push((route.target_node, result(item.id, outcome, &self.cloud().scenario().provider.name)));
             }
             Ok(RouteResults(results))

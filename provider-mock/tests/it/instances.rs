@@ -1,4 +1,4 @@
-use cloud_provider_api::v1::{self, identity_server::Identity as _, instance_result::Answer};
+use cloud_provider_api::v1::{self, AddressType, identity_server::Identity as _, instance_result::Answer};
 use provider_mock::cloud::MachineState;
 use tonic::{Code, Request};
 
@@ -29,8 +29,7 @@ async fn a_machine_says_all_a_node_needs() {
     assert!(instance.zone.starts_with("mock-region-"));
     assert_eq!((instance.account.as_str(), instance.state()), ("mock-account", v1::InstanceState::Running));
     let kinds: Vec<_> = instance.addresses.iter().map(v1::NodeAddress::r#type).collect();
-    use v1::AddressType::{Hostname, InternalDns, InternalIp};
-    assert_eq!(kinds, [InternalIp, Hostname, InternalDns]);
+    assert_eq!(kinds, [AddressType::InternalIp, AddressType::Hostname, AddressType::InternalDns]);
     assert_eq!(instance.addresses[1].address, "node-1");
     assert_eq!(found(&provider, "node-1", &instance.provider_id).await, instance, "by id as by name");
 }

@@ -15,8 +15,8 @@ pub(crate) fn provider(scenario: &str) -> MockProvider {
     MockProvider::new(Scenario::parse(scenario).unwrap())
 }
 
-pub(crate) fn cluster() -> Option<v1::Cluster> {
-    Some(v1::Cluster { id: "cluster-1".to_owned(), name: "test".to_owned() })
+pub(crate) fn cluster() -> v1::Cluster {
+    v1::Cluster { id: "cluster-1".to_owned(), name: "test".to_owned() }
 }
 
 pub(crate) fn node(name: &str, provider_id: &str) -> v1::NodeReference {
@@ -33,7 +33,7 @@ pub(crate) async fn batch(
     provider: &MockProvider,
     nodes: Vec<v1::NodeReference>,
 ) -> Result<Vec<v1::InstanceResult>, Status> {
-    let request = v1::BatchGetInstancesRequest { cluster: cluster(), nodes, max_age: None };
+    let request = v1::BatchGetInstancesRequest { cluster: Some(cluster()), nodes, max_age: None };
     Ok(provider.batch_get_instances(Request::new(request)).await?.into_inner().results)
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn found(provider: &MockProvider, name: &str, provider_id: &str
 
 pub(crate) fn key(service: &str) -> v1::LoadBalancerKey {
     v1::LoadBalancerKey {
-        cluster: cluster(),
+        cluster: Some(cluster()),
         service_namespace: "default".to_owned(),
         service_name: service.to_owned(),
         service_uid: format!("uid-of-{service}"),
@@ -109,7 +109,7 @@ pub(crate) async fn delete(provider: &MockProvider, service: &str) -> Result<Out
 }
 
 pub(crate) async fn list(provider: &MockProvider, tenant: &str) -> Vec<v1::ListLoadBalancersResponse> {
-    let request = v1::ListLoadBalancersRequest { cluster: cluster(), tenant: tenant.to_owned() };
+    let request = v1::ListLoadBalancersRequest { cluster: Some(cluster()), tenant: tenant.to_owned() };
     let stream = provider.list_load_balancers(Request::new(request)).await.unwrap().into_inner();
     stream.map(|message| message).try_collect().await.unwrap()
 }

@@ -18,7 +18,7 @@ fn item(id: u32, node: &str, destination: &str) -> v1::RouteItem {
 }
 
 async fn create(provider: &MockProvider, routes: Vec<v1::RouteItem>) -> Vec<(u32, u32, String)> {
-    let request = v1::CreateRoutesRequest { cluster: cluster(), routes };
+    let request = v1::CreateRoutesRequest { cluster: Some(cluster()), routes };
     let results = provider.create_routes(Request::new(request)).await.unwrap().into_inner().results;
     let outcome = |result: v1::RouteResult| {
         let status = result.status.unwrap();
@@ -28,7 +28,7 @@ async fn create(provider: &MockProvider, routes: Vec<v1::RouteItem>) -> Vec<(u32
 }
 
 async fn list(provider: &MockProvider) -> Vec<v1::Route> {
-    let request = v1::ListRoutesRequest { cluster: cluster() };
+    let request = v1::ListRoutesRequest { cluster: Some(cluster()) };
     let stream = provider.list_routes(Request::new(request)).await.unwrap().into_inner();
     let mut pages: Vec<_> = stream.map_ok(|message| message.page.unwrap()).try_collect().await.unwrap();
     let Some(Page::Complete(complete)) = pages.pop() else { panic!("no end") };
@@ -73,7 +73,7 @@ async fn an_identical_route_is_success_and_so_is_the_end_of_none() {
     assert_eq!(routes.len(), 1);
     for _ in 0..3 {
         let items = vec![v1::RouteItem { id: 1, route: Some(routes[0].clone()), name_hint: String::new() }];
-        let request = v1::DeleteRoutesRequest { cluster: cluster(), routes: items };
+        let request = v1::DeleteRoutesRequest { cluster: Some(cluster()), routes: items };
         let results = provider.delete_routes(Request::new(request)).await.unwrap().into_inner().results;
         assert_eq!(results[0].status.as_ref().unwrap().code, 0);
     }
@@ -84,7 +84,7 @@ async fn an_identical_route_is_success_and_so_is_the_end_of_none() {
 async fn a_batch_has_a_limit_and_distinct_ids() {
     let provider = provider("provider: {maxRoutes: 2}");
     let check = async |routes: Vec<v1::RouteItem>, field: &str| {
-        let request = v1::CreateRoutesRequest { cluster: cluster(), routes };
+        let request = v1::CreateRoutesRequest { cluster: Some(cluster()), routes };
         let status = provider.create_routes(Request::new(request)).await.unwrap_err();
         assert_eq!((status.code(), fields(&status)), (Code::InvalidArgument, vec![field.to_owned()]));
     };

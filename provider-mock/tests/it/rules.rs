@@ -34,7 +34,7 @@ fn objects(provider: &MockProvider) -> usize {
 #[tokio::test]
 async fn a_failure_has_all_the_details_a_rule_gives_it() {
     let provider = with_rules(
-        "[{match: {method: EnsureLoadBalancer}, when: {first: 1}, do: [{fail: {code: RESOURCE_EXHAUSTED, reason: THROTTLED, \
+        "[{match: {method: EnsureLoadBalancer}, when: {first: 1}, effects: [{fail: {code: RESOURCE_EXHAUSTED, reason: THROTTLED, \
          retryAfter: 7s, message: slow down, quota: {subject: s, description: q}, violations: [{field: f, description: d}]}}]}]",
     );
     let status = ensure(&provider, "web").await.unwrap_err();
@@ -55,7 +55,7 @@ async fn a_failure_has_all_the_details_a_rule_gives_it() {
 #[tokio::test]
 async fn every_code_has_a_reason_that_goes_with_it() {
     for code in ["UNAUTHENTICATED", "PERMISSION_DENIED", "UNAVAILABLE", "DATA_LOSS", "ABORTED"] {
-        let provider = with_rules(&format!("[{{do: [{{fail: {{code: {code}}}}}]}}]"));
+        let provider = with_rules(&format!("[{{effects: [{{fail: {{code: {code}}}}}]}}]"));
         let status = ensure(&provider, "web").await.unwrap_err();
         let reason = cloud_provider_api::error::Reason::parse(&reason(&status)).unwrap();
         assert!(reason.codes().contains(&status.code()), "{reason} with {code}");
@@ -65,7 +65,7 @@ async fn every_code_has_a_reason_that_goes_with_it() {
 #[tokio::test]
 async fn an_answer_is_lost_before_or_after_the_effect() {
     for (at, want) in [("before", 0), ("after", 1)] {
-        let rule = format!("[{{when: {{first: 1}}, do: [{{loseAnswer: {{at: {at}, by: unavailable}}}}]}}]");
+        let rule = format!("[{{when: {{first: 1}}, effects: [{{loseAnswer: {{at: {at}, by: unavailable}}}}]}}]");
         let provider = with_rules(&rule);
         let status = ensure(&provider, "web").await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, ""), "{at}");
@@ -80,7 +80,7 @@ async fn a_fault_at_any_call_of_the_cloud_leaves_one_load_balancer_in_the_end() 
     for at in ["before", "after"] {
         for nth in 1..=6 {
             let rule = format!(
-                "[{{match: {{method: cloud.*}}, when: {{nth: {nth}}}, do: [{{fail: {{code: UNAVAILABLE, at: {at}}}}}]}}]"
+                "[{{match: {{method: cloud.*}}, when: {{nth: {nth}}}, effects: [{{fail: {{code: UNAVAILABLE, at: {at}}}}}]}}]"
             );
             let provider = with_rules(&rule);
             let failed = ensure(&provider, "web").await;
@@ -104,7 +104,7 @@ async fn a_crash_comes_before_or_after_its_call() {
         let provider = MockProvider::with_crash(Cloud::in_memory(scenario), move || {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let rule = format!("[{{match: {{method: cloud.CreateLoadBalancer}}, do: [{{crash: {at}}}]}}]");
+        let rule = format!("[{{match: {{method: cloud.CreateLoadBalancer}}, effects: [{{crash: {at}}}]}}]");
         provider.set_rules(parse_rules(&rule).unwrap());
         let call = tokio::time::timeout(Duration::from_secs(5), ensure(&provider, "web"));
         tokio::pin!(call);
@@ -123,7 +123,7 @@ async fn a_crash_comes_before_or_after_its_call() {
 #[tokio::test(start_paused = true)]
 async fn a_delay_delays_and_a_hang_never_ends() {
     let provider = with_rules(
-        "[{match: {method: EnsureLoadBalancer}, when: {nth: 1}, do: [{delay: 3s}]}, {when: {nth: 2}, do: [hang]}]",
+        "[{match: {method: EnsureLoadBalancer}, when: {nth: 1}, effects: [{delay: 3s}]}, {when: {nth: 2}, effects: [hang]}]",
     );
     let began = tokio::time::Instant::now();
     ensure(&provider, "web").await.unwrap();
@@ -151,7 +151,7 @@ async fn a_write_goes_on_when_its_caller_goes_away() {
 
 #[tokio::test]
 async fn a_fault_of_one_node_is_unknown_on_that_node() {
-    let provider = with_rules("[{match: {node: b}, do: [{fail: {code: UNAVAILABLE, retryAfter: 2s}}]}]");
+    let provider = with_rules("[{match: {node: b}, effects: [{fail: {code: UNAVAILABLE, retryAfter: 2s}}]}]");
     let results = batch(&provider, vec![node("a", ""), node("b", "")]).await.unwrap();
     assert!(matches!(results[0].answer, Some(Answer::Found(_))));
     let Some(Answer::Unknown(status)) = &results[1].answer else { panic!("{results:?}") };
@@ -163,7 +163,7 @@ async fn a_fault_of_one_node_is_unknown_on_that_node() {
 async fn machines_can_be_lied_about() {
     let provider = with_rules("[]");
     let told = async |lie: &str| {
-        provider.set_rules(parse_rules(&format!("[{{do: [{{lie: {lie}}}]}}]")).unwrap());
+        provider.set_rules(parse_rules(&format!("[{{effects: [{{lie: {lie}}}]}}]")).unwrap());
         batch(&provider, vec![node("a", ""), node("b", "mock://i-b")]).await.unwrap()
     };
     let instance = |results: &[v1::InstanceResult]| match results[0].answer.clone() {
@@ -179,7 +179,7 @@ async fn machines_can_be_lied_about() {
     let unknown = instance(&told("unknownEnums").await);
     assert_eq!((unknown.state, unknown.addresses[0].r#type), (999, 999));
 
-    provider.set_rules(parse_rules("[{match: {node: b}, do: [{lie: {dropItems: 0}}]}]").unwrap());
+    provider.set_rules(parse_rules("[{match: {node: b}, effects: [{lie: {dropItems: 0}}]}]").unwrap());
     let results = batch(&provider, vec![node("a", ""), node("b", "")]).await.unwrap();
     assert_eq!(results.iter().map(|result| result.node_name.as_str()).collect::<Vec<_>>(), ["a"]);
 }
@@ -189,7 +189,7 @@ async fn stale_reads_last_and_fresh_is_fresh_unless_the_rule_says_otherwise() {
     let ask = async |provider: &MockProvider, fresh: bool| {
         let max_age = fresh.then(prost_types::Duration::default);
         let nodes = vec![node("a", "mock://i-a")];
-        let request = v1::BatchGetInstancesRequest { cluster: cluster(), nodes, max_age };
+        let request = v1::BatchGetInstancesRequest { cluster: Some(cluster()), nodes, max_age };
         let mut response = provider.batch_get_instances(Request::new(request)).await.unwrap().into_inner();
         let result = response.results.pop().unwrap();
         let stopped = match result.answer {
@@ -200,7 +200,7 @@ async fn stale_reads_last_and_fresh_is_fresh_unless_the_rule_says_otherwise() {
     };
     for even_fresh in [false, true] {
         let provider =
-            with_rules(&format!("[{{do: [{{lie: {{staleReads: {{for: 30s, evenFresh: {even_fresh}}}}}}}]}}]"));
+            with_rules(&format!("[{{effects: [{{lie: {{staleReads: {{for: 30s, evenFresh: {even_fresh}}}}}}}]}}]"));
         let (_, seen) = ask(&provider, false).await;
         provider.cloud().set_machine_state("i-a", MachineState::Stopped).unwrap();
         tokio::time::advance(Duration::from_secs(10)).await;
@@ -214,9 +214,9 @@ async fn stale_reads_last_and_fresh_is_fresh_unless_the_rule_says_otherwise() {
 
 #[tokio::test]
 async fn load_balancers_can_be_lied_about() {
-    let provider = with_rules("[{do: [{lie: emptyIngress}]}]");
+    let provider = with_rules("[{effects: [{lie: emptyIngress}]}]");
     assert_eq!(ready(ensure(&provider, "web").await.unwrap()).ingress, []);
-    provider.set_rules(parse_rules("[{do: [{lie: malformedAddresses}, {lie: unknownEnums}]}]").unwrap());
+    provider.set_rules(parse_rules("[{effects: [{lie: malformedAddresses}, {lie: unknownEnums}]}]").unwrap());
     let ingress = ready(get(&provider, "web").await.unwrap()).ingress;
     assert_eq!((ingress[0].ip.as_str(), ingress[0].ip_mode), ("999.1.1.1", 999));
 }
@@ -229,7 +229,7 @@ async fn lists_can_be_lied_about() {
     }
     let told = async |lie: &str| {
         provider.set_rules(
-            parse_rules(&format!("[{{match: {{method: ListLoadBalancers}}, do: [{{lie: {lie}}}]}}]")).unwrap(),
+            parse_rules(&format!("[{{match: {{method: ListLoadBalancers}}, effects: [{{lie: {lie}}}]}}]")).unwrap(),
         );
         let messages = list(&provider, "").await;
         let total = messages.iter().find_map(|message| match &message.page {
@@ -246,7 +246,7 @@ async fn lists_can_be_lied_about() {
 #[tokio::test]
 async fn the_handshake_can_be_lied_about() {
     let provider =
-        with_rules("[{do: [newEpoch, {lie: {apiMinor: 9}}, {lie: {wrongAccount: other}}, {lie: unknownEnums}]}]");
+        with_rules("[{effects: [newEpoch, {lie: {apiMinor: 9}}, {lie: {wrongAccount: other}}, {lie: unknownEnums}]}]");
     let epoch = provider.epoch();
     let request = v1::HandshakeRequest {
         controller_name: "test".to_owned(),

@@ -11,7 +11,7 @@ use crate::requests::*;
 async fn a_watcher_hears_of_changes_and_of_nothing_every_ten_seconds() {
     let provider = provider("");
     found(&provider, "node-1", "").await;
-    let request = v1::WatchInstancesRequest { cluster: cluster() };
+    let request = v1::WatchInstancesRequest { cluster: Some(cluster()) };
     let mut stream = provider.watch_instances(Request::new(request)).await.unwrap().into_inner();
     let mut next = async || stream.next().await.unwrap().unwrap().event.unwrap();
     assert!(matches!(next().await, Event::Heartbeat(_)), "a sign of life at once");

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::{
     annotations::ServiceAnnotations,
-    cloud::{Attributes, Listener, LoadBalancer, MemberSet, Owner, Protocol, Time},
+    cloud::{Attributes, Cloud, Listener, LoadBalancer, MemberSet, Owner, Protocol, Time},
     scenario::Scenario,
     service::{
         Refusal,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A change somebody wants.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Change {
     pub(super) owner: Owner,
     pub(super) namespace: String,
@@ -37,7 +37,7 @@ struct Parts<'a> {
 }
 
 impl Change {
-    pub(super) fn ensure(scenario: &Scenario, request: &v1::EnsureLoadBalancerRequest) -> Result<Self, Refusal> {
+    pub(super) fn ensure(cloud: &Cloud, request: &v1::EnsureLoadBalancerRequest) -> Result<Self, Refusal> {
         let spec = required_spec(request.spec.as_ref())?;
         let parts = Parts {
             key: request.key.as_ref(),
@@ -46,13 +46,10 @@ impl Change {
             members: request.members.as_ref(),
             spec_hash: Some(&request.spec_hash),
         };
-        Self::read(scenario, &parts)
+        Self::read(cloud, &parts)
     }
 
-    pub(super) fn members(
-        scenario: &Scenario,
-        request: &v1::UpdateLoadBalancerMembersRequest,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn members(cloud: &Cloud, request: &v1::UpdateLoadBalancerMembersRequest) -> Result<Self, Refusal> {
         let parts = Parts {
             key: request.key.as_ref(),
             spec: None,
@@ -60,10 +57,10 @@ impl Change {
             members: request.members.as_ref(),
             spec_hash: Some(&request.spec_hash),
         };
-        Self::read(scenario, &parts)
+        Self::read(cloud, &parts)
     }
 
-    pub(super) fn plan(scenario: &Scenario, request: &v1::PlanLoadBalancerRequest) -> Result<Self, Refusal> {
+    pub(super) fn plan(cloud: &Cloud, request: &v1::PlanLoadBalancerRequest) -> Result<Self, Refusal> {
         let spec = required_spec(request.spec.as_ref())?;
         let parts = Parts {
             key: request.key.as_ref(),
@@ -72,10 +69,11 @@ impl Change {
             members: request.members.as_ref(),
             spec_hash: None,
         };
-        Self::read(scenario, &parts)
+        Self::read(cloud, &parts)
     }
 
-    fn read(scenario: &Scenario, parts: &Parts<'_>) -> Result<Self, Refusal> {
+    fn read(cloud: &Cloud, parts: &Parts<'_>) -> Result<Self, Refusal> {
+        let scenario = cloud.scenario();
         let mut checker = Checker::default();
         checker.key(parts.key);
         let listeners = listeners(&mut checker, parts.ports);
@@ -90,7 +88,7 @@ impl Change {
         }
         checker.finish()?;
         let key = parts.key.cloned().unwrap_or_default();
-        check::tenant(scenario, &key.tenant)?;
+        check::tenant(&scenario, &key.tenant)?;
         let members = parts.members.map(MemberSet::from_wire).unwrap_or_default();
         let most = usize::try_from(scenario.provider.max_members).unwrap_or(usize::MAX);
         if members.len() > most {
@@ -98,7 +96,7 @@ impl Change {
             return Err(Refusal::new(Reason::OutOfRange, message));
         }
         let (attributes, address) = match parts.spec {
-            Some(spec) => (Some(attributes(scenario, spec)?), address(spec)?),
+            Some(spec) => (Some(attributes(&scenario, spec)?), address(spec)?),
             None => (None, None),
         };
         let spec_hash = parts.spec_hash.unwrap_or_default().to_owned();
@@ -107,7 +105,7 @@ impl Change {
             namespace: key.service_namespace,
             service: key.service_name,
             address,
-            wanted: Wanted { listeners, attributes, members, spec_hash },
+            wanted: Wanted { listeners, attributes, members: cloud.share_members(members), spec_hash },
         })
     }
 
@@ -136,11 +134,6 @@ impl Change {
             spec_updates: 0,
         }
     }
-}
-
-/// The same wish with another hash.
-pub(super) fn with_hash(wanted: &Wanted, hash: &str) -> Wanted {
-    Wanted { spec_hash: hash.to_owned(), ..wanted.clone() }
 }
 
 fn required_spec(spec: Option<&v1::LoadBalancerSpec>) -> Result<&v1::LoadBalancerSpec, Refusal> {
