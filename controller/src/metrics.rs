@@ -12,7 +12,8 @@ mod workqueue;
 
 use prometheus_client::registry::Registry;
 
-use self::{families::Registrar, workqueue::QueueFamilies};
+pub(crate) use self::families::Registrar;
+use self::workqueue::QueueFamilies;
 pub use self::{
     families::{CounterVec, FloatGauge, FloatGaugeVec, GaugeVec, HistogramVec},
     loops::{AppMetrics, EventMetrics, LifecycleMetrics, NodeMetrics, RouteMetrics, ServiceMetrics},
@@ -59,7 +60,7 @@ impl Metrics {
         let lifecycle = LifecycleMetrics::register(to);
         let service = ServiceMetrics::register(to);
         let route = RouteMetrics::register(to);
-        let provider = crate::provider::Metrics::new(to.0);
+        let provider = crate::provider::Metrics::register(to);
         let rest_client = RestClientMetrics::register(to);
         let app = AppMetrics::register(to);
         let events = EventMetrics::register(to);

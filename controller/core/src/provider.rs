@@ -119,6 +119,24 @@ pub enum Capability {
     Tenants,
 }
 
+impl Capability {
+    /// Every behaviour this build knows.
+    pub const ALL: [Self; 12] = [
+        Self::Instances,
+        Self::InstanceWatch,
+        Self::LoadBalancers,
+        Self::LoadBalancerPlan,
+        Self::LoadBalancerList,
+        Self::PodEndpoints,
+        Self::DualStack,
+        Self::MemberDrain,
+        Self::Routes,
+        Self::Clusters,
+        Self::Registries,
+        Self::Tenants,
+    ];
+}
+
 /// What a node look-up sends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NodeReference {

@@ -88,7 +88,7 @@ pub struct Condition {
 }
 
 /// A Node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// `metadata.name`.
     pub name: String,
@@ -197,7 +197,7 @@ pub enum ServiceType {
 }
 
 /// A Service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// `metadata.namespace`.
     pub namespace: String,

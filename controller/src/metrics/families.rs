@@ -75,7 +75,7 @@ impl<M: Clone, const N: usize> Vec<M, N> {
 }
 
 /// Makes metrics and registers them in the same breath.
-pub(super) struct Registrar<'a>(pub(super) &'a mut Registry);
+pub(crate) struct Registrar<'a>(pub(super) &'a mut Registry);
 
 impl Registrar<'_> {
     /// Registers `metric` and gives it back. `name` is without the `_total` of a counter.
@@ -100,27 +100,27 @@ impl Registrar<'_> {
     }
 
     /// A counter; `name` is without `_total`.
-    pub(super) fn counter(&mut self, name: &str, help: &str) -> Counter {
+    pub(crate) fn counter(&mut self, name: &str, help: &str) -> Counter {
         self.add(name, help, Counter::default())
     }
 
     /// A gauge of whole numbers.
-    pub(super) fn gauge(&mut self, name: &str, help: &str) -> Gauge {
+    pub(crate) fn gauge(&mut self, name: &str, help: &str) -> Gauge {
         self.add(name, help, Gauge::default())
     }
 
     /// A gauge of fractions.
-    pub(super) fn float_gauge(&mut self, name: &str, help: &str) -> FloatGauge {
+    pub(crate) fn float_gauge(&mut self, name: &str, help: &str) -> FloatGauge {
         self.add(name, help, FloatGauge::default())
     }
 
     /// A histogram with these upper bounds.
-    pub(super) fn histogram(&mut self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+    pub(crate) fn histogram(&mut self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
         self.add(name, help, Histogram::new(buckets.iter().copied()))
     }
 
     /// Counters with labels; `name` is without `_total`.
-    pub(super) fn counters<const N: usize>(
+    pub(crate) fn counters<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
@@ -130,12 +130,12 @@ impl Registrar<'_> {
     }
 
     /// Gauges with labels.
-    pub(super) fn gauges<const N: usize>(&mut self, name: &str, help: &str, labels: [&'static str; N]) -> GaugeVec<N> {
+    pub(crate) fn gauges<const N: usize>(&mut self, name: &str, help: &str, labels: [&'static str; N]) -> GaugeVec<N> {
         self.vec(name, help, labels, Gauge::default)
     }
 
     /// Gauges of fractions with labels.
-    pub(super) fn float_gauges<const N: usize>(
+    pub(crate) fn float_gauges<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
@@ -145,7 +145,7 @@ impl Registrar<'_> {
     }
 
     /// Histograms with labels and these upper bounds.
-    pub(super) fn histograms<const N: usize>(
+    pub(crate) fn histograms<const N: usize>(
         &mut self,
         name: &str,
         help: &str,
@@ -158,6 +158,6 @@ impl Registrar<'_> {
 }
 
 /// `start · factor^i` for `i` below `length`: upstream's exponential buckets.
-pub(super) fn exponential(start: f64, factor: f64, length: u16) -> std::vec::Vec<f64> {
+pub(crate) fn exponential(start: f64, factor: f64, length: u16) -> std::vec::Vec<f64> {
     prometheus_client::metrics::histogram::exponential_buckets(start, factor, length).collect()
 }

@@ -1,12 +1,14 @@
 //! How a connection to a daemon is opened. Everything about sockets, certificates and peer identities is behind this.
 
-use std::{fmt, io, path::PathBuf, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use futures::future::BoxFuture;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::UnixStream,
+use http::Uri;
+use provider_hop::{
+    Endpoint,
+    connect::{ConnectConfigError, ConnectOptions, Connector},
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A byte stream to a daemon whose identity has been checked.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -28,12 +30,14 @@ impl Dialer {
         Self(Arc::new(open))
     }
 
-    /// Opens connections to a Unix socket whose peer is not checked.
-    pub fn unix(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
+    /// Opens connections as the hop does: peer uids over a Unix socket, mutual TLS and a pinned name over TCP.
+    pub fn hop(connector: Connector) -> Self {
         Self::new(move || {
-            let path = path.clone();
-            Box::pin(async move { Ok(Box::new(UnixStream::connect(path).await?) as Box<dyn Stream>) })
+            let connector = connector.clone();
+            Box::pin(async move {
+                let stream = connector.connect().await.map_err(io::Error::other)?;
+                Ok(Box::new(stream) as Box<dyn Stream>)
+            })
         })
     }
 
@@ -56,4 +60,18 @@ pub struct Remote {
     pub endpoint: String,
     /// Opens connections to it.
     pub dialer: Dialer,
+}
+
+impl Remote {
+    /// The daemon at `endpoint`. Checks the options; connects to nothing yet.
+    pub fn new(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Self, ConnectConfigError> {
+        let dialer = Dialer::hop(Connector::new(endpoint, options)?);
+        Ok(Self { endpoint: endpoint.to_string(), dialer })
+    }
+
+    /// What calls name as their target. Servers of other languages refuse a path, so a socket is called `localhost`.
+    pub(super) fn origin(&self) -> Uri {
+        let remote = self.endpoint.parse().ok().filter(|uri: &Uri| uri.scheme().is_some() && uri.authority().is_some());
+        remote.unwrap_or_else(|| Uri::from_static("http://localhost"))
+    }
 }

@@ -15,6 +15,8 @@ pub struct Info {
     pub name: String,
     /// Version of the daemon's build.
     pub version: String,
+    /// Minor of the API both sides use.
+    pub api_minor: u32,
     /// New at each start of the daemon.
     pub epoch: String,
     /// Schemes of providerIDs the provider owns, without `://`. The empty string stands for ids without a scheme.

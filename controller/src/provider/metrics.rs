@@ -1,110 +1,74 @@
-//! What the facade counts. No label holds an id: names of methods, codes and providers only.
+//! Calls to the provider daemons: one uniform family for all clouds. Ours; upstream has none.
 
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
-    registry::{Registry, Unit},
-};
-
-/// Labels of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct CallLabels {
-    /// Method, as the proto names it.
-    pub method: &'static str,
-    /// gRPC code of the outcome.
-    pub code: &'static str,
-    /// Name of the provider.
-    pub provider: String,
-}
-
-/// Label of what belongs to a provider.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ProviderLabel {
-    /// Name of the provider.
-    pub provider: String,
-}
-
-/// Labels of a condition.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ConditionLabels {
-    /// Name of the provider.
-    pub provider: String,
-    /// Type of the condition, as the provider names it.
-    pub r#type: String,
-}
-
-/// Labels of a refused answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct RefusalLabels {
-    /// Name of the provider.
-    pub provider: String,
-    /// Which rule the answer broke.
-    pub reason: String,
-}
+use crate::metrics::{CounterVec, FloatGaugeVec, GaugeVec, HistogramVec, Registrar};
 
 /// What the facade counts. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    /// Calls and how long they took.
-    pub calls: Family<CallLabels, Histogram, fn() -> Histogram>,
-    /// Nodes asked for in one look-up.
-    pub batch: Family<ProviderLabel, Histogram, fn() -> Histogram>,
-    /// 1 while the provider is connected, has shaken hands and serves.
-    pub ready: Family<ProviderLabel, Gauge>,
-    /// Conditions of the provider: 1 true, 0 false, -1 unknown.
-    pub condition: Family<ConditionLabels, Gauge>,
-    /// Answers refused by the controller's own checks.
-    pub refusals: Family<RefusalLabels, Counter>,
-    /// Pauses a provider asked for.
-    pub throttles: Family<ProviderLabel, Counter>,
-    /// Age of the oldest observation in the last answer, in seconds.
-    pub age: Family<ProviderLabel, Gauge<f64, std::sync::atomic::AtomicU64>>,
-    /// Changes hinted at.
-    pub hints: Family<ProviderLabel, Counter>,
+    /// Seconds a call took, by provider, method and gRPC code.
+    pub request_duration: HistogramVec<3>,
+    /// Nodes asked about in batches, by provider; with the calls of `BatchGetInstances` it shows the batch size.
+    pub instances_asked: CounterVec<1>,
+    /// Answers refused by the controller's own checks, by provider and reason.
+    pub distrusted: CounterVec<2>,
+    /// 1 while the provider is connected, hand shaken and serving.
+    pub ready: GaugeVec<1>,
+    /// Name, version and API minor of a connected provider; the value is 1.
+    pub info: GaugeVec<3>,
+    /// Times the daemon was seen to have restarted (its epoch changed), by provider.
+    pub restarts: CounterVec<1>,
+    /// Pauses a provider asked for, by provider.
+    pub throttles: CounterVec<1>,
+    /// What a provider says of its own state, by provider and condition: 1 true, 0 false, -1 unknown.
+    pub condition: GaugeVec<2>,
+    /// Age of the oldest observation in the last answer about instances, by provider.
+    pub observed_age: FloatGaugeVec<1>,
+    /// Changes of machines hinted at, by provider.
+    pub hints: CounterVec<1>,
 }
 
 impl Metrics {
-    /// Registers all of them.
-    pub fn new(registry: &mut Registry) -> Self {
-        // From 1 ms to about a minute: one call never takes longer than its deadline.
-        let calls =
-            Family::new_with_constructor((|| Histogram::new(exponential_buckets(0.001, 2.0, 17))) as fn() -> Histogram);
-        let batch =
-            Family::new_with_constructor((|| Histogram::new(exponential_buckets(1.0, 2.0, 11))) as fn() -> Histogram);
-        let this = Self {
-            calls,
-            batch,
-            ready: Family::default(),
-            condition: Family::default(),
-            refusals: Family::default(),
-            throttles: Family::default(),
-            age: Family::default(),
-            hints: Family::default(),
-        };
-        let registry = registry.sub_registry_with_prefix("cloud_provider");
-        registry.register_with_unit(
-            "call_duration",
-            "Calls to a provider, by outcome",
-            Unit::Seconds,
-            this.calls.clone(),
-        );
-        registry.register("lookup_batch_size", "Nodes asked for in one look-up", this.batch.clone());
-        registry.register("ready", "1 while the provider can be asked", this.ready.clone());
-        registry.register("condition", "Conditions of a provider: 1 true, 0 false, -1 unknown", this.condition.clone());
-        registry.register("refused_answers", "Answers refused by the controller's own checks", this.refusals.clone());
-        registry.register("throttles", "Pauses a provider asked for", this.throttles.clone());
-        registry.register_with_unit(
-            "observed_age",
-            "Age of the oldest observation in the last answer",
-            Unit::Seconds,
-            this.age.clone(),
-        );
-        registry.register("hints", "Changes of machines a provider hinted at", this.hints.clone());
-        this
+    pub(crate) fn register(to: &mut Registrar<'_>) -> Self {
+        Self {
+            request_duration: to.histograms(
+                "cloudprovider_request_duration_seconds",
+                "Duration of calls to a provider daemon, by provider, method and gRPC code",
+                ["provider", "method", "code"],
+                &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+            ),
+            instances_asked: to.counters(
+                "cloudprovider_instances_asked",
+                "Nodes asked about in batches, by provider",
+                ["provider"],
+            ),
+            distrusted: to.counters(
+                "cloudprovider_answers_refused",
+                "Answers of a provider refused by the controller's checks, by provider and reason",
+                ["provider", "reason"],
+            ),
+            ready: to.gauges("cloudprovider_ready", "1 while the provider is connected and serving", ["provider"]),
+            info: to.gauges(
+                "cloudprovider_info",
+                "A connected provider; the value is always 1",
+                ["provider", "version", "api"],
+            ),
+            restarts: to.counters(
+                "cloudprovider_restarts",
+                "Times a provider daemon was seen to have restarted",
+                ["provider"],
+            ),
+            throttles: to.counters("cloudprovider_throttles", "Pauses a provider asked for", ["provider"]),
+            condition: to.gauges(
+                "cloudprovider_condition",
+                "What a provider says of its own state: 1 true, 0 false, -1 unknown",
+                ["provider", "condition"],
+            ),
+            observed_age: to.float_gauges(
+                "cloudprovider_observed_age_seconds",
+                "Age of the oldest observation in the last answer about instances",
+                ["provider"],
+            ),
+            hints: to.counters("cloudprovider_hints", "Changes of machines a provider hinted at", ["provider"]),
+        }
     }
 }

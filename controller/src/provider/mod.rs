@@ -6,31 +6,45 @@
 //! with credentials, not with the cluster.
 //!
 //! Providers share nothing: no lock, no queue, no limit. One that hangs costs the others nothing.
+//!
+//! From the outside in: [`Providers`] says whose an object is, [`Provider`] is one daemon, `call` makes a call when one may
+//! be made, `exchange` is one question and its answer, `link` one connection. Beside them `supervisor` keeps a provider
+//! connected, and `convert` is the only place that knows the messages.
 
+mod api;
+mod call;
+mod claims;
+mod convert;
 mod dial;
+mod exchange;
+mod fault;
+mod health;
+mod hints;
 mod info;
+mod link;
+mod lookups;
 mod metrics;
 mod registry;
+mod session;
 mod settings;
+mod status;
+mod supervisor;
+mod throttle;
+mod wire;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
+    mem,
+    sync::{Arc, atomic::AtomicBool},
 };
 
-use controller_core::{
-    fault::{Code, Fault, Origin, reason},
-    provider::{
-        DeleteState, EndpointMember, LoadBalancerKey, LoadBalancerSpec, LoadBalancerState, NodeMember, NodeReference,
-        Observed, OwnedLoadBalancer, PlanStep, Route,
-    },
-    time::Timestamp,
-};
-use tokio::sync::{broadcast, watch};
+use controller_core::fault::{Code, Fault, Origin, reason};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
-
-use crate::clock;
 
 pub use self::{
     dial::{Dialer, Remote, Stream},
@@ -39,35 +53,61 @@ pub use self::{
     registry::{NodeOwner, Providers, ServiceOwner},
     settings::{Cluster, Deadlines, Settings},
 };
+use self::{lookups::Lookups, session::Session, throttle::Throttle, wire::Wire};
+use crate::clock;
 
 /// Hints kept for a receiver that is behind; past that it looks at everything.
 const HINTS: usize = 4096;
 
 /// One `--provider` endpoint. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Provider(Arc<Inner>);
 
+#[derive(Debug)]
 struct Inner {
-    /// The endpoint as written on the command line: the name until the first handshake.
-    endpoint: String,
+    remote: Remote,
+    settings: Arc<Settings>,
+    metrics: Metrics,
+    /// What the controller is told.
     status: watch::Sender<Status>,
+    /// What calls go by. Unlike the status it says nothing of a connection that is just being replaced.
+    wire: Wire,
+    throttle: Throttle,
+    lookups: Arc<Lookups>,
     hints: broadcast::Sender<Hint>,
+    /// Hints have been given before, so some may have been lost since.
+    hinted: AtomicBool,
+    /// A call got no answer: is the daemon still there?
+    probe: Notify,
 }
 
 impl Provider {
-    fn start(remote: Remote, settings: &Settings, metrics: &Metrics, stop: &CancellationToken) -> Self {
-        let _ = (settings, metrics, stop);
-        let away = Status::Away { since: clock::now(), fault: None, last: None };
-        Self(Arc::new(Inner {
-            endpoint: remote.endpoint,
-            status: watch::Sender::new(away),
+    /// Keeps a connection to `remote` until `stop`.
+    fn start(remote: Remote, settings: Arc<Settings>, metrics: Metrics, stop: CancellationToken) -> Self {
+        let inner = Arc::new(Inner {
+            remote,
+            settings,
+            metrics,
+            status: watch::Sender::new(Status::Away { since: clock::now(), fault: None, last: None }),
+            wire: Wire::new(),
+            throttle: Throttle::default(),
+            lookups: Arc::default(),
             hints: broadcast::Sender::new(HINTS),
-        }))
+            hinted: AtomicBool::new(false),
+            probe: Notify::new(),
+        });
+        tokio::spawn(supervisor::run(inner.clone(), stop));
+        Self(inner)
     }
 
     /// The name the provider gave itself in the handshake; the endpoint before that. Kept while it is away.
     pub fn name(&self) -> String {
-        self.0.status.borrow().info().map_or_else(|| self.0.endpoint.clone(), |info| info.name.clone())
+        self.0.name()
+    }
+
+    /// The endpoint as written on the command line.
+    pub fn endpoint(&self) -> &str {
+        &self.0.remote.endpoint
     }
 
     /// What the provider said of itself. `None` unless it is connected, has shaken hands and serves.
@@ -78,122 +118,107 @@ impl Provider {
         }
     }
 
+    /// What the provider last said of itself, be it away or not. Ownership goes by this.
+    pub fn last_info(&self) -> Option<Arc<Info>> {
+        self.0.status.borrow().info().cloned()
+    }
+
     /// Whether the provider can be asked, and every change of that. Also changes when a restarted daemon says something
-    /// else of itself.
+    /// else of itself, if only its epoch: then whatever was remembered of it is worth nothing.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.0.status.subscribe()
-    }
-
-    /// Looks up the machine of one node. Calls of many tasks are gathered into batches.
-    ///
-    /// `max_age` zero asks the cloud now: nothing remembered, here or in the daemon, serves. `None`: as old as the daemon
-    /// sees fit, at most 60 s.
-    pub async fn instance(&self, node: NodeReference, max_age: Option<Duration>) -> Result<Observed, Fault> {
-        let _ = (node, max_age);
-        Err(self.away())
-    }
-
-    /// Looks up many machines, in batches as large as the provider takes. Every name asked for is in the answer: what the
-    /// provider left out is unknown. Names must be distinct.
-    pub async fn instances(
-        &self,
-        nodes: Vec<NodeReference>,
-        max_age: Option<Duration>,
-    ) -> Result<HashMap<String, Observed>, Fault> {
-        let _ = (nodes, max_age);
-        Err(self.away())
     }
 
     /// Hints that a machine changed. A receiver that lags behind must take it as [`Hint::All`].
     pub fn hints(&self) -> broadcast::Receiver<Hint> {
         self.0.hints.subscribe()
     }
+}
 
-    /// Makes the cloud match `spec`, `members` and `endpoints`, whatever is there. `hash` stands for the three of them.
-    pub async fn ensure_load_balancer(
-        &self,
-        key: &LoadBalancerKey,
-        spec: &LoadBalancerSpec,
-        members: &[NodeMember],
-        endpoints: &[EndpointMember],
-        hash: &str,
-    ) -> Result<LoadBalancerState, Fault> {
-        let _ = (key, spec, members, endpoints, hash);
-        Err(self.away())
+impl Inner {
+    fn name(&self) -> String {
+        self.status.borrow().info().map_or_else(|| self.remote.endpoint.clone(), |info| info.name.clone())
     }
 
-    /// Tells the provider that only the members changed.
-    pub async fn update_load_balancer_members(
-        &self,
-        key: &LoadBalancerKey,
-        spec: &LoadBalancerSpec,
-        members: &[NodeMember],
-        endpoints: &[EndpointMember],
-        hash: &str,
-    ) -> Result<LoadBalancerState, Fault> {
-        let _ = (key, spec, members, endpoints, hash);
-        Err(self.away())
+    /// Calls can be made.
+    fn publish_ready(&self, session: &Arc<Session>) {
+        self.wire.ready(session.clone());
+        let now = Status::Ready(session.info.clone());
+        let mut before = None;
+        self.status.send_if_modified(|status| {
+            let changed = *status != now;
+            before = changed.then(|| mem::replace(status, now.clone()));
+            changed
+        });
+        let Some(before) = before else { return };
+        let info = &session.info;
+        match before.info() {
+            Some(last) => {
+                if last.epoch != info.epoch {
+                    self.metrics.restarts.with([&info.name]).inc();
+                }
+                self.forget(last);
+            }
+            // Until now it was called by its endpoint.
+            None => self.metrics.ready.remove([&self.remote.endpoint]),
+        }
+        self.metrics.ready.with([&info.name]).set(1);
+        self.metrics.info.with([&info.name, &info.version, &info.api_minor.to_string()]).set(1);
+        tracing::info!(
+            provider = info.name,
+            endpoint = self.remote.endpoint,
+            version = info.version,
+            epoch = info.epoch,
+            accounts = ?info.accounts,
+            schemes = ?info.schemes,
+            capabilities = ?info.capabilities,
+            "provider ready"
+        );
     }
 
-    /// Removes what we own of the load balancer.
-    pub async fn delete_load_balancer(
-        &self,
-        key: &LoadBalancerKey,
-        annotations: &BTreeMap<String, String>,
-    ) -> Result<DeleteState, Fault> {
-        let _ = (key, annotations);
-        Err(self.away())
+    /// The connection has just ended and the next is being opened. One that was away stays so.
+    fn publish_handover(&self) {
+        if matches!(&*self.status.borrow(), Status::Ready(_)) {
+            self.wire.handover();
+        }
     }
 
-    /// What the cloud shows now, and when it said so. [`Code::NotFound`]: the cloud answered that it is not there.
-    pub async fn get_load_balancer(
-        &self,
-        key: &LoadBalancerKey,
-        annotations: &BTreeMap<String, String>,
-    ) -> Result<(LoadBalancerState, Timestamp), Fault> {
-        let _ = (key, annotations);
-        Err(self.away())
+    /// Calls cannot be made.
+    fn publish_away(&self, fault: &Fault) {
+        self.wire.away(fault.clone());
+        let mut ended = None;
+        let mut news = false;
+        self.status.send_if_modified(|status| {
+            let (since, last) = match status {
+                Status::Away { since, last, .. } => (*since, last.clone()),
+                Status::Ready(info) => {
+                    ended = Some(info.clone());
+                    (clock::now(), Some(info.clone()))
+                }
+            };
+            let now = Status::Away { since, fault: Some(fault.clone()), last };
+            news = *status != now;
+            *status = now;
+            news
+        });
+        if let Some(info) = ended {
+            self.forget(&info);
+        }
+        self.metrics.ready.with([&self.name()]).set(0);
+        // The same fault at every attempt is said once.
+        if news {
+            tracing::warn!(provider = self.name(), endpoint = self.remote.endpoint, %fault, "provider away");
+        }
     }
 
-    /// The steps [`Self::ensure_load_balancer`] would take now, or with `delete` [`Self::delete_load_balancer`].
-    pub async fn plan_load_balancer(
-        &self,
-        key: &LoadBalancerKey,
-        spec: &LoadBalancerSpec,
-        members: &[NodeMember],
-        endpoints: &[EndpointMember],
-        delete: bool,
-    ) -> Result<Vec<PlanStep>, Fault> {
-        let _ = (key, spec, members, endpoints, delete);
-        Err(self.away())
+    /// What was measured of a daemon that is gone, or has become another.
+    fn forget(&self, info: &Info) {
+        self.metrics.info.remove([&info.name, &info.version, &info.api_minor.to_string()]);
+        self.metrics.ready.remove([&info.name]);
     }
 
-    /// All load balancers this cluster owns in the tenant's account; empty for the default one. Whole or not at all.
-    pub async fn list_load_balancers(&self, tenant: &str) -> Result<Vec<OwnedLoadBalancer>, Fault> {
-        let _ = tenant;
-        Err(self.away())
-    }
-
-    /// Every route of the configured table, those of others too. Whole or not at all.
-    pub async fn list_routes(&self) -> Result<Vec<Route>, Fault> {
-        Err(self.away())
-    }
-
-    /// Makes routes. The string is what the cloud's name is derived from: the UID of the Node. One result a route, in the
-    /// order given; the outer fault when nothing could be sent at all.
-    pub async fn create_routes(&self, routes: Vec<(Route, String)>) -> Result<Vec<Result<(), Fault>>, Fault> {
-        let _ = routes;
-        Err(self.away())
-    }
-
-    /// Removes routes. One result a route, in the order given.
-    pub async fn delete_routes(&self, routes: Vec<Route>) -> Result<Vec<Result<(), Fault>>, Fault> {
-        let _ = routes;
-        Err(self.away())
-    }
-
-    /// Why no call can be made now.
-    fn away(&self) -> Fault {
-        Fault::new(Code::Unavailable, Origin::Provider, self.name(), "not connected").with_reason(reason::AWAY)
+    /// The connection is gone.
+    fn lost(&self, message: &str) -> Fault {
+        Fault::new(Code::Unavailable, Origin::Provider, self.name(), message).with_reason(reason::UNREACHABLE)
     }
 }

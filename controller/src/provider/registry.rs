@@ -3,10 +3,7 @@
 //! Nodes are claimed by the scheme of their providerID, Services by their class. Ownership goes by what a provider last
 //! said of itself, so that one that is away keeps its objects, and nobody else's controller logic touches them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use controller_core::{
     provider::Capability,
@@ -15,13 +12,13 @@ use controller_core::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Info, Metrics, Provider, Remote, Settings};
+use super::{Info, Metrics, Provider, Remote, Settings, claims};
 
 /// Prefix of the class that always belongs to the provider named after it.
 const CLASS_PREFIX: &str = "ccm.cloudprovider.io/";
 
 /// Who looks after a node.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum NodeOwner {
     /// This provider owns the scheme of its providerID.
     One(Provider),
@@ -35,7 +32,7 @@ pub enum NodeOwner {
 }
 
 /// Who looks after a Service.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum ServiceOwner {
     /// This provider.
     One(Provider),
@@ -46,23 +43,24 @@ pub enum ServiceOwner {
 }
 
 /// All providers of this controller. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Providers(Arc<Registry>);
 
+#[derive(Debug)]
 struct Registry {
     providers: Vec<Provider>,
-    /// Name of the provider of Services without a class; `None`: the first.
-    default: Option<String>,
-    /// `loadBalancerClass` to provider name.
-    classes: BTreeMap<String, String>,
+    settings: Arc<Settings>,
 }
 
 impl Providers {
     /// Keeps a connection to each of `remotes` until `stop`. Returns at once: nothing waits for a provider.
-    pub fn start(remotes: Vec<Remote>, settings: &Settings, metrics: &Metrics, stop: &CancellationToken) -> Self {
-        let providers = remotes.into_iter().map(|remote| Provider::start(remote, settings, metrics, stop)).collect();
-        let default = settings.default_provider.clone();
-        Self(Arc::new(Registry { providers, default, classes: settings.classes.clone() }))
+    pub fn start(remotes: Vec<Remote>, settings: Settings, metrics: &Metrics, stop: &CancellationToken) -> Self {
+        let settings = Arc::new(settings);
+        let start = |remote| Provider::start(remote, settings.clone(), metrics.clone(), stop.clone());
+        let providers = remotes.into_iter().map(start).collect();
+        let this = Self(Arc::new(Registry { providers, settings }));
+        tokio::spawn(claims::watch(this.clone(), stop.clone()));
+        this
     }
 
     /// Every provider, in the order of the command line.
@@ -87,10 +85,9 @@ impl Providers {
         };
         let mut owners = known.iter().filter(|(_, info)| info.schemes.iter().any(|owned| owned == scheme));
         match (owners.next(), owners.next()) {
-            // Two owners of one scheme: neither may act on a machine that may be the other's.
-            (Some(_), Some(_)) => NodeOwner::Foreign,
             (Some((provider, info)), None) if info.can(Capability::Instances) => NodeOwner::One((*provider).clone()),
-            (Some(_), None) => NodeOwner::Foreign,
+            // The owner has no machines; or there are two, and neither may act on what may be the other's.
+            (Some(_), _) => NodeOwner::Foreign,
             (None, _) if self.complete(&known) => NodeOwner::Foreign,
             (None, _) => NodeOwner::Waiting,
         }
@@ -99,11 +96,11 @@ impl Providers {
     /// Who looks after this Service. Goes by its class alone; whether it wants a load balancer is the caller's to know.
     pub fn for_service(&self, service: &Service) -> ServiceOwner {
         let name = match &service.load_balancer_class {
-            None => match &self.0.default {
+            None => match &self.0.settings.default_provider {
                 Some(name) => name.as_str(),
                 None => return self.first(),
             },
-            Some(class) => match self.0.classes.get(class) {
+            Some(class) => match self.0.settings.classes.get(class) {
                 Some(name) => name.as_str(),
                 None => match class.strip_prefix(CLASS_PREFIX) {
                     Some(name) => name,
@@ -149,18 +146,13 @@ impl Providers {
         known.len() == self.0.providers.len()
     }
 
-    /// Schemes that more than one provider claims, each with the names of its claimants.
-    pub fn contested_schemes(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut claims: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (provider, info) in self.known() {
-            for scheme in &info.schemes {
-                claims.entry(scheme.clone()).or_default().push(format!("{} ({})", info.name, provider.0.endpoint));
-            }
-        }
-        claims
-            .into_iter()
-            .filter(|(_, claimants)| claimants.len() > 1)
-            .map(|(scheme, claimants)| (scheme, claimants.into_iter().collect()))
-            .collect()
+    /// What is wrong with the providers taken together.
+    pub(super) fn complaints(&self) -> BTreeSet<String> {
+        let known = self.known();
+        let infos: Vec<(&Provider, &Info)> = known.iter().map(|(provider, info)| (*provider, &**info)).collect();
+        claims::complaints(&infos, self.complete(&known), &self.0.settings)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! What the control loops call.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use cloud_provider_api::v1::{
+    instances_client::InstancesClient, load_balancers_client::LoadBalancersClient, routes_client::RoutesClient,
+};
+use controller_core::{
+    fault::{Fault, Origin},
+    provider::{
+        Capability, DeleteState, EndpointMember, InstanceAnswer, LoadBalancerKey, LoadBalancerSpec, LoadBalancerState,
+        NodeMember, NodeReference, Observed, OwnedLoadBalancer, PlanStep, Route,
+    },
+    time::Timestamp,
+};
+
+use super::{
+    Info, Inner, Limits, Provider,
+    call::{Answered, over_limit},
+    convert::{
+        Refusal,
+        instances::{self, Asked},
+        load_balancers::{self as lb, About, Wanted},
+        routes,
+    },
+    exchange::{Kind, Method},
+    link::Link,
+    lookups::{Ask, MaxAge},
+    session::Session,
+};
+use crate::clock;
+
+const fn method(name: &'static str, kind: Kind, needs: Capability) -> Method {
+    Method { name, kind, needs: Some(needs) }
+}
+
+const BATCH_GET_INSTANCES: Method = method("BatchGetInstances", Kind::Read, Capability::Instances);
+const ENSURE: Method = method("EnsureLoadBalancer", Kind::Write, Capability::LoadBalancers);
+const UPDATE_MEMBERS: Method = method("UpdateLoadBalancerMembers", Kind::Write, Capability::LoadBalancers);
+const DELETE: Method = method("DeleteLoadBalancer", Kind::Write, Capability::LoadBalancers);
+const GET: Method = method("GetLoadBalancer", Kind::Read, Capability::LoadBalancers);
+const PLAN: Method = method("PlanLoadBalancer", Kind::Read, Capability::LoadBalancerPlan);
+const LIST_LOAD_BALANCERS: Method = method("ListLoadBalancers", Kind::List, Capability::LoadBalancerList);
+const LIST_ROUTES: Method = method("ListRoutes", Kind::List, Capability::Routes);
+const CREATE_ROUTES: Method = method("CreateRoutes", Kind::Write, Capability::Routes);
+const DELETE_ROUTES: Method = method("DeleteRoutes", Kind::Write, Capability::Routes);
+
+fn instances(link: Link) -> InstancesClient<Link> {
+    let origin = link.origin();
+    InstancesClient::with_origin(link, origin)
+}
+
+fn load_balancers(link: Link) -> LoadBalancersClient<Link> {
+    let origin = link.origin();
+    LoadBalancersClient::with_origin(link, origin)
+}
+
+fn route_table(link: Link) -> RoutesClient<Link> {
+    let origin = link.origin();
+    RoutesClient::with_origin(link, origin)
+}
+
+/// Nodes.
+impl Provider {
+    /// Looks up the machine of one node. Calls of many tasks are gathered into batches.
+    ///
+    /// `max_age` zero asks the cloud now: nothing remembered, here or in the daemon, serves. `None`: as old as the daemon
+    /// sees fit, at most 60 s.
+    pub async fn instance(&self, node: NodeReference, max_age: Option<Duration>) -> Result<Observed, Fault> {
+        let answer = self.0.lookups.one(&Batches(self.0.clone()), node, max_age).await;
+        answer.unwrap_or_else(|| Err(self.0.away(None)))
+    }
+
+    /// Looks up many machines, in batches as large as the provider takes. Every name asked for is in the answer: what the
+    /// provider left out is unknown, and so is what a failed batch was about; the fault is returned when all failed. Of
+    /// several references with one name the first counts.
+    pub async fn instances(
+        &self,
+        nodes: Vec<NodeReference>,
+        max_age: Option<Duration>,
+    ) -> Result<HashMap<String, Observed>, Fault> {
+        let mut names = HashSet::new();
+        let nodes = nodes.into_iter().filter(|node| names.insert(node.node_name.clone())).collect();
+        let unknown = |fault| instances::unknown(fault, clock::now());
+        self.0.lookups.many(&Batches(self.0.clone()), nodes, max_age, unknown).await
+    }
+}
+
+/// Asks about one batch of nodes.
+#[derive(Clone)]
+struct Batches(Arc<Inner>);
+
+impl Ask for Batches {
+    fn most(&self) -> usize {
+        let status = self.0.status.borrow();
+        status.info().map_or_else(Limits::default, |info| info.limits).instances
+    }
+
+    async fn ask(&self, nodes: Vec<NodeReference>, max_age: MaxAge) -> Result<HashMap<String, Observed>, Fault> {
+        let inner = &self.0;
+        let at = clock::now();
+        let build = |info: &Info| {
+            // A daemon that restarted with a smaller limit, between the gathering and the asking.
+            if nodes.len() > info.limits.instances {
+                return Err(over_limit(info, format!("{} nodes in one question", nodes.len())));
+            }
+            Ok(instances::request(&inner.settings.cluster, &nodes, max_age, info))
+        };
+        let sent = inner.call(BATCH_GET_INSTANCES, build, |link, request| async move {
+            instances(link).batch_get_instances(request).await
+        });
+        let Answered { answer, session } = sent.await?;
+        let name = &session.info.name;
+        inner.metrics.instances_asked.with([name]).inc_by(nodes.len() as u64);
+        let now = clock::now();
+        let asked = Asked { nodes: &nodes, max_age, at, info: &session.info };
+        let answers = instances::answers(asked, answer, now).inspect_err(|fault| inner.heed(fault))?;
+        heed_items(inner, &answers);
+        if let Some(oldest) = answers.values().map(|answer| answer.at).min() {
+            inner.metrics.observed_age.with([name]).set(now.since(oldest).as_secs_f64());
+        }
+        Ok(answers)
+    }
+}
+
+/// Draws the consequences of the faults among the answers, once for each kind.
+fn heed_items(inner: &Inner, answers: &HashMap<String, Observed>) {
+    let mut seen = HashSet::new();
+    for answer in answers.values() {
+        if let InstanceAnswer::Unknown(fault) = &answer.answer
+            && (fault.origin == Origin::Distrust || fault.is_throttle())
+            && seen.insert((fault.code, &fault.reason))
+        {
+            inner.heed(fault);
+        }
+    }
+}
+
+/// Load balancers.
+impl Provider {
+    /// Makes the cloud match `spec`, `members` and `endpoints`, whatever is there. `hash` stands for the three of them.
+    pub async fn ensure_load_balancer(
+        &self,
+        key: &LoadBalancerKey,
+        spec: &LoadBalancerSpec,
+        members: &[NodeMember],
+        endpoints: &[EndpointMember],
+        hash: &str,
+    ) -> Result<LoadBalancerState, Fault> {
+        let wanted = Wanted { spec, members, endpoints, hash };
+        let build = |info: &Info| {
+            wanted.within(info)?;
+            Ok(lb::ensure_request(self.about(info, key), wanted))
+        };
+        let sent = self.0.call(ENSURE, build, |link, request| async move {
+            load_balancers(link).ensure_load_balancer(request).await
+        });
+        let Answered { answer, session } = sent.await?;
+        self.take(&session, lb::state(answer.state))
+    }
+
+    /// Tells the provider that only the members changed.
+    pub async fn update_load_balancer_members(
+        &self,
+        key: &LoadBalancerKey,
+        spec: &LoadBalancerSpec,
+        members: &[NodeMember],
+        endpoints: &[EndpointMember],
+        hash: &str,
+    ) -> Result<LoadBalancerState, Fault> {
+        let wanted = Wanted { spec, members, endpoints, hash };
+        let build = |info: &Info| {
+            wanted.within(info)?;
+            Ok(lb::members_request(self.about(info, key), wanted))
+        };
+        let sent = self.0.call(UPDATE_MEMBERS, build, |link, request| async move {
+            load_balancers(link).update_load_balancer_members(request).await
+        });
+        let Answered { answer, session } = sent.await?;
+        self.take(&session, lb::state(answer.state))
+    }
+
+    /// Removes what we own of the load balancer.
+    pub async fn delete_load_balancer(
+        &self,
+        key: &LoadBalancerKey,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<DeleteState, Fault> {
+        let build = |info: &Info| Ok(lb::delete_request(self.about(info, key), annotations));
+        let sent = self.0.call(DELETE, build, |link, request| async move {
+            load_balancers(link).delete_load_balancer(request).await
+        });
+        let Answered { answer, session } = sent.await?;
+        self.take(&session, lb::delete_state(answer))
+    }
+
+    /// What the cloud shows now, and when it said so. A fault with code `NotFound`: the cloud answered that it is not there.
+    pub async fn get_load_balancer(
+        &self,
+        key: &LoadBalancerKey,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<(LoadBalancerState, Timestamp), Fault> {
+        let build = |info: &Info| Ok(lb::get_request(self.about(info, key), annotations));
+        let sent = self
+            .0
+            .call(GET, build, |link, request| async move { load_balancers(link).get_load_balancer(request).await });
+        let Answered { answer, session } = sent.await?;
+        self.take(&session, lb::observed_state(answer, clock::now()))
+    }
+
+    /// The steps [`Self::ensure_load_balancer`] would take now, or with `delete` [`Self::delete_load_balancer`].
+    pub async fn plan_load_balancer(
+        &self,
+        key: &LoadBalancerKey,
+        spec: &LoadBalancerSpec,
+        members: &[NodeMember],
+        endpoints: &[EndpointMember],
+        delete: bool,
+    ) -> Result<Vec<PlanStep>, Fault> {
+        let wanted = Wanted { spec, members, endpoints, hash: "" };
+        let build = |info: &Info| {
+            wanted.within(info)?;
+            Ok(lb::plan_request(self.about(info, key), wanted, delete))
+        };
+        let sent = self
+            .0
+            .call(PLAN, build, |link, request| async move { load_balancers(link).plan_load_balancer(request).await });
+        Ok(lb::steps(sent.await?.answer))
+    }
+
+    /// All load balancers this cluster owns in the tenant's account; empty for the default one. Whole or not at all.
+    pub async fn list_load_balancers(&self, tenant: &str) -> Result<Vec<OwnedLoadBalancer>, Fault> {
+        let cluster = &self.0.settings.cluster;
+        let build = |_: &Info| Ok(lb::list_request(cluster, tenant));
+        let send = |link, request| async move { load_balancers(link).list_load_balancers(request).await };
+        let Answered { answer, session } = self.0.list(LIST_LOAD_BALANCERS, build, send, lb::page).await?;
+        self.take(&session, lb::owned(cluster, tenant, answer))
+    }
+
+    fn about<'a>(&'a self, info: &'a Info, key: &'a LoadBalancerKey) -> About<'a> {
+        About { cluster: &self.0.settings.cluster, info, key }
+    }
+
+    /// An answer, or the fault of the daemon that gave it.
+    fn take<T>(&self, session: &Session, answer: Result<T, impl Refusal>) -> Result<T, Fault> {
+        answer.map_err(|refusal| self.0.refuse(session, &refusal))
+    }
+}
+
+impl Wanted<'_> {
+    /// Refuses more members than the provider takes.
+    fn within(&self, info: &Info) -> Result<(), Fault> {
+        let (members, most) = (self.members.len() + self.endpoints.len(), info.limits.members);
+        if members <= most {
+            return Ok(());
+        }
+        Err(over_limit(info, format!("the load balancer has {members} members, the provider takes at most {most}")))
+    }
+}
+
+/// Routes.
+impl Provider {
+    /// Every route of the configured table, those of others too. Whole or not at all.
+    pub async fn list_routes(&self) -> Result<Vec<Route>, Fault> {
+        let build = |_: &Info| Ok(routes::list_request(&self.0.settings.cluster));
+        let send = |link, request| async move { route_table(link).list_routes(request).await };
+        let Answered { answer, session } = self.0.list(LIST_ROUTES, build, send, routes::page).await?;
+        self.take(&session, routes::routes(answer))
+    }
+
+    /// Makes routes. The string is what the cloud's name is derived from: the UID of the Node. One result a route, in the
+    /// order given; the outer fault when nothing could be sent at all.
+    pub async fn create_routes(&self, routes: Vec<(Route, String)>) -> Result<Vec<Result<(), Fault>>, Fault> {
+        self.in_chunks(&routes, async |chunk| {
+            let build = |info: &Info| Ok(routes::create_request(&self.0.settings.cluster, info, chunk));
+            let sent = self.0.call(CREATE_ROUTES, build, |link, request| async move {
+                route_table(link).create_routes(request).await
+            });
+            let Answered { answer, session } = sent.await?;
+            Ok(routes::results(&session.info.name, chunk.len(), answer.results))
+        })
+        .await
+    }
+
+    /// Removes routes. One result a route, in the order given; the outer fault when nothing could be sent at all.
+    pub async fn delete_routes(&self, routes: Vec<Route>) -> Result<Vec<Result<(), Fault>>, Fault> {
+        self.in_chunks(&routes, async |chunk| {
+            let build = |info: &Info| Ok(routes::delete_request(&self.0.settings.cluster, info, chunk));
+            let sent = self.0.call(DELETE_ROUTES, build, |link, request| async move {
+                route_table(link).delete_routes(request).await
+            });
+            let Answered { answer, session } = sent.await?;
+            Ok(routes::results(&session.info.name, chunk.len(), answer.results))
+        })
+        .await
+    }
+
+    /// Sends items in chunks as large as the provider takes, one after the other. A chunk that fails fails its items, and
+    /// those after it are not sent.
+    async fn in_chunks<T>(
+        &self,
+        items: &[T],
+        send: impl AsyncFn(&[T]) -> Result<Vec<Result<(), Fault>>, Fault>,
+    ) -> Result<Vec<Result<(), Fault>>, Fault> {
+        let most = self.last_info().map_or_else(Limits::default, |info| info.limits).routes;
+        let mut results = Vec::with_capacity(items.len());
+        for chunk in items.chunks(most) {
+            match send(chunk).await {
+                Ok(outcomes) => results.extend(outcomes),
+                Err(fault) if results.is_empty() => return Err(fault),
+                Err(fault) => {
+                    let unsent = items.len() - results.len();
+                    results.extend(std::iter::repeat_n(Err(fault), unsent));
+                }
+            }
+            if results.len() == items.len() {
+                break;
+            }
+        }
+        for fault in results.iter().filter_map(|result| result.as_ref().err()) {
+            self.0.heed(fault);
+        }
+        Ok(results)
+    }
+}

@@ -1,0 +1,7 @@
+//! The facade against a scripted daemon.
+
+mod calls;
+mod connection;
+mod hints;
+mod socket;
+mod throttle;
