@@ -119,7 +119,13 @@ impl Ask for Batches {
         let now = clock::now();
         let asked = Asked { nodes: &nodes, max_age, at, info: &session.info };
         let answers = instances::answers(asked, answer, now).inspect_err(|fault| inner.heed(fault))?;
-        heed_items(inner, &answers);
+        heed_items(
+            inner,
+            answers.values().filter_map(|answer| match &answer.answer {
+                InstanceAnswer::Unknown(fault) => Some(fault),
+                _ => None,
+            }),
+        );
         if let Some(oldest) = answers.values().map(|answer| answer.at).min() {
             inner.metrics.observed_age.with([name]).set(now.since(oldest).as_secs_f64());
         }
@@ -127,14 +133,11 @@ impl Ask for Batches {
     }
 }
 
-/// Draws the consequences of the faults among the answers, once for each kind.
-fn heed_items(inner: &Inner, answers: &HashMap<String, Observed>) {
+/// Draws the consequences of the faults of items, once for each kind.
+fn heed_items<'a>(inner: &Inner, faults: impl Iterator<Item = &'a Fault>) {
     let mut seen = HashSet::new();
-    for answer in answers.values() {
-        if let InstanceAnswer::Unknown(fault) = &answer.answer
-            && (fault.origin == Origin::Distrust || fault.is_throttle())
-            && seen.insert((fault.code, &fault.reason))
-        {
+    for fault in faults {
+        if (fault.origin == Origin::Distrust || fault.is_throttle()) && seen.insert((fault.code, &fault.reason)) {
             inner.heed(fault);
         }
     }
@@ -275,55 +278,88 @@ impl Provider {
     /// Makes routes. The string is what the cloud's name is derived from: the UID of the Node. One result a route, in the
     /// order given; the outer fault when nothing could be sent at all.
     pub async fn create_routes(&self, routes: Vec<(Route, String)>) -> Result<Vec<Result<(), Fault>>, Fault> {
-        self.in_chunks(&routes, async |chunk| {
+        let mut outcomes = Outcomes::of(&routes);
+        for chunk in routes.chunks(self.most_routes()) {
             let build = |info: &Info| Ok(routes::create_request(&self.0.settings.cluster, info, chunk));
-            let sent = self.0.call(CREATE_ROUTES, build, |link, request| async move {
-                route_table(link).create_routes(request).await
-            });
-            let Answered { answer, session } = sent.await?;
-            Ok(routes::results(&session.info.name, chunk.len(), answer.results))
-        })
-        .await
+            let send = |link, request| async move { route_table(link).create_routes(request).await };
+            let results =
+                self.0.call(CREATE_ROUTES, build, send).await.map(|Answered { answer, session }| {
+                    routes::results(&session.info.name, chunk.len(), answer.results)
+                });
+            if outcomes.add(results) == Next::Stop {
+                break;
+            }
+        }
+        self.heed_results(outcomes.finish())
     }
 
     /// Removes routes. One result a route, in the order given; the outer fault when nothing could be sent at all.
     pub async fn delete_routes(&self, routes: Vec<Route>) -> Result<Vec<Result<(), Fault>>, Fault> {
-        self.in_chunks(&routes, async |chunk| {
+        let mut outcomes = Outcomes::of(&routes);
+        for chunk in routes.chunks(self.most_routes()) {
             let build = |info: &Info| Ok(routes::delete_request(&self.0.settings.cluster, info, chunk));
-            let sent = self.0.call(DELETE_ROUTES, build, |link, request| async move {
-                route_table(link).delete_routes(request).await
-            });
-            let Answered { answer, session } = sent.await?;
-            Ok(routes::results(&session.info.name, chunk.len(), answer.results))
-        })
-        .await
-    }
-
-    /// Sends items in chunks as large as the provider takes, one after the other. A chunk that fails fails its items, and
-    /// those after it are not sent.
-    async fn in_chunks<T>(
-        &self,
-        items: &[T],
-        send: impl AsyncFn(&[T]) -> Result<Vec<Result<(), Fault>>, Fault>,
-    ) -> Result<Vec<Result<(), Fault>>, Fault> {
-        let most = self.last_info().map_or_else(Limits::default, |info| info.limits).routes;
-        let mut results = Vec::with_capacity(items.len());
-        for chunk in items.chunks(most) {
-            match send(chunk).await {
-                Ok(outcomes) => results.extend(outcomes),
-                Err(fault) if results.is_empty() => return Err(fault),
-                Err(fault) => {
-                    let unsent = items.len() - results.len();
-                    results.extend(std::iter::repeat_n(Err(fault), unsent));
-                }
-            }
-            if results.len() == items.len() {
+            let send = |link, request| async move { route_table(link).delete_routes(request).await };
+            let results =
+                self.0.call(DELETE_ROUTES, build, send).await.map(|Answered { answer, session }| {
+                    routes::results(&session.info.name, chunk.len(), answer.results)
+                });
+            if outcomes.add(results) == Next::Stop {
                 break;
             }
         }
-        for fault in results.iter().filter_map(|result| result.as_ref().err()) {
-            self.0.heed(fault);
-        }
+        self.heed_results(outcomes.finish())
+    }
+
+    /// Most routes of one call.
+    fn most_routes(&self) -> usize {
+        self.last_info().map_or_else(Limits::default, |info| info.limits).routes
+    }
+
+    fn heed_results(&self, results: Result<Vec<Result<(), Fault>>, Fault>) -> Result<Vec<Result<(), Fault>>, Fault> {
+        let results = results?;
+        heed_items(&self.0, results.iter().filter_map(|result| result.as_ref().err()));
         Ok(results)
+    }
+}
+
+/// The results of items that are sent in chunks, one after the other. A chunk that fails fails its items, and those after
+/// it are not sent.
+struct Outcomes {
+    total: usize,
+    results: Vec<Result<(), Fault>>,
+    failed: Option<Fault>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Next {
+    Go,
+    Stop,
+}
+
+impl Outcomes {
+    fn of<T>(items: &[T]) -> Self {
+        Self { total: items.len(), results: Vec::with_capacity(items.len()), failed: None }
+    }
+
+    fn add(&mut self, chunk: Result<Vec<Result<(), Fault>>, Fault>) -> Next {
+        match chunk {
+            Ok(results) => {
+                self.results.extend(results);
+                Next::Go
+            }
+            Err(fault) => {
+                self.failed = Some(fault);
+                Next::Stop
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<Result<(), Fault>>, Fault> {
+        let Some(fault) = self.failed else { return Ok(self.results) };
+        if self.results.is_empty() {
+            return Err(fault);
+        }
+        self.results.resize(self.total, Err(fault));
+        Ok(self.results)
     }
 }

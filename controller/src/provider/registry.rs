@@ -54,8 +54,8 @@ struct Registry {
 
 impl Providers {
     /// Keeps a connection to each of `remotes` until `stop`. Returns at once: nothing waits for a provider.
-    pub fn start(remotes: Vec<Remote>, settings: Settings, metrics: &Metrics, stop: &CancellationToken) -> Self {
-        let settings = Arc::new(settings);
+    pub fn start(remotes: Vec<Remote>, settings: &Settings, metrics: &Metrics, stop: &CancellationToken) -> Self {
+        let settings = Arc::new(settings.clone());
         let start = |remote| Provider::start(remote, settings.clone(), metrics.clone(), stop.clone());
         let providers = remotes.into_iter().map(start).collect();
         let this = Self(Arc::new(Registry { providers, settings }));

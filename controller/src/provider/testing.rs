@@ -513,7 +513,7 @@ pub(crate) struct Facade {
 
 impl Facade {
     /// Starts; waits for nothing.
-    pub(crate) fn start(remotes: Vec<Remote>, settings: Settings) -> Self {
+    pub(crate) fn start(remotes: Vec<Remote>, settings: &Settings) -> Self {
         let metrics = Metrics::new();
         let stop = CancellationToken::new();
         let providers = Providers::start(remotes, settings, &metrics.provider, &stop);
@@ -522,7 +522,7 @@ impl Facade {
 
     /// Over one daemon, connected.
     pub(crate) async fn over(daemon: &Daemon) -> Self {
-        let this = Self::start(vec![daemon.remote()], settings());
+        let this = Self::start(vec![daemon.remote()], &settings());
         this.provider().until_ready().await;
         this
     }

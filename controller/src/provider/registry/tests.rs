@@ -13,7 +13,7 @@ fn service(class: Option<&str>) -> Service {
 }
 
 /// The facade over daemons that have shaken hands, and one that never will where the name is `never`.
-async fn over(daemons: &[Daemon], never: usize, settings: Settings) -> Facade {
+async fn over(daemons: &[Daemon], never: usize, settings: &Settings) -> Facade {
     let silent = (0..never).map(|_| {
         let daemon = Daemon::new();
         daemon.refuse(true);
@@ -58,7 +58,7 @@ fn without(name: &'static str, capability: v1::Capability) -> Daemon {
 
 #[tokio::test(start_paused = true)]
 async fn nodes_are_claimed_by_scheme() {
-    let facade = over(&[Daemon::named("a"), Daemon::named("b")], 0, settings()).await;
+    let facade = over(&[Daemon::named("a"), Daemon::named("b")], 0, &settings()).await;
     assert_eq!(of_node(&facade, "a://1"), "a");
     assert_eq!(of_node(&facade, "b://1"), "b");
     assert_eq!(of_node(&facade, "c://1"), "foreign");
@@ -68,11 +68,11 @@ async fn nodes_are_claimed_by_scheme() {
 
 #[tokio::test(start_paused = true)]
 async fn what_an_unknown_provider_may_claim_waits() {
-    let facade = over(&[Daemon::named("a")], 1, settings()).await;
+    let facade = over(&[Daemon::named("a")], 1, &settings()).await;
     assert_eq!(of_node(&facade, "a://1"), "a", "one provider's failure is not another's");
     assert_eq!(of_node(&facade, "c://1"), "waiting");
     assert_eq!(of_node(&facade, ""), "ask a");
-    let facade = over(&[], 1, settings()).await;
+    let facade = over(&[], 1, &settings()).await;
     assert_eq!(of_node(&facade, ""), "waiting");
     assert_eq!(of_service(&facade, None), "waiting");
     assert_eq!(of_service(&facade, Some("ccm.cloudprovider.io/a")), "waiting");
@@ -82,7 +82,7 @@ async fn what_an_unknown_provider_may_claim_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_is_away_keeps_its_own() {
     let daemon = Daemon::named("a");
-    let facade = over(std::slice::from_ref(&daemon), 0, settings()).await;
+    let facade = over(std::slice::from_ref(&daemon), 0, &settings()).await;
     daemon.refuse(true);
     daemon.cut();
     facade.provider().until_away().await;
@@ -101,7 +101,7 @@ async fn a_scheme_that_two_claim_is_nobodys() {
         });
         daemon
     };
-    let facade = over(&[Daemon::named("a"), twin()], 0, settings()).await;
+    let facade = over(&[Daemon::named("a"), twin()], 0, &settings()).await;
     assert_eq!(of_node(&facade, "a://1"), "foreign");
     assert_eq!(of_node(&facade, "b://1"), "twin", "of the others nothing is wrong");
     let complaints: Vec<String> = facade.providers.complaints().into_iter().collect();
@@ -120,7 +120,7 @@ async fn services_go_by_class_and_else_to_the_default() {
         ..settings()
     };
     let daemons = [Daemon::named("a"), Daemon::named("b")];
-    let facade = over(&daemons, 0, told(None)).await;
+    let facade = over(&daemons, 0, &told(None)).await;
     assert_eq!(of_service(&facade, None), "a", "the first");
     assert_eq!(of_service(&facade, Some("fast")), "b");
     assert_eq!(of_service(&facade, Some("ccm.cloudprovider.io/b")), "b");
@@ -131,13 +131,13 @@ async fn services_go_by_class_and_else_to_the_default() {
         facade.providers.complaints().into_iter().collect::<Vec<_>>(),
         ["--load-balancer-class=typo=bb names no provider; there are a, b"]
     );
-    let facade = over(&daemons, 0, told(Some("b"))).await;
+    let facade = over(&daemons, 0, &told(Some("b"))).await;
     assert_eq!(of_service(&facade, None), "b");
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_providers_of_one_name_get_no_service_by_it() {
-    let facade = over(&[Daemon::named("a"), Daemon::named("a")], 0, settings()).await;
+    let facade = over(&[Daemon::named("a"), Daemon::named("a")], 0, &settings()).await;
     assert_eq!(of_service(&facade, Some("ccm.cloudprovider.io/a")), "not ours");
     let complaints = facade.providers.complaints();
     assert!(complaints.iter().any(|complaint| complaint.contains("are all named \"a\"")), "{complaints:?}");
@@ -145,11 +145,11 @@ async fn two_providers_of_one_name_get_no_service_by_it() {
 
 #[tokio::test(start_paused = true)]
 async fn who_cannot_do_it_owns_nothing() {
-    let facade = over(&[without("a", v1::Capability::Instances)], 0, settings()).await;
+    let facade = over(&[without("a", v1::Capability::Instances)], 0, &settings()).await;
     assert_eq!(of_node(&facade, "a://1"), "foreign");
     assert_eq!(of_node(&facade, ""), "foreign");
     assert_eq!(of_service(&facade, None), "a");
-    let facade = over(&[without("a", v1::Capability::LoadBalancers)], 0, settings()).await;
+    let facade = over(&[without("a", v1::Capability::LoadBalancers)], 0, &settings()).await;
     assert_eq!(of_service(&facade, None), "not ours");
     assert_eq!(of_node(&facade, ""), "ask a");
 }

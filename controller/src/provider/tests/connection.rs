@@ -32,7 +32,7 @@ async fn the_first_call_on_a_connection_is_the_handshake() {
 async fn calls_before_the_first_connection_say_that_the_provider_is_away() {
     let daemon = Daemon::new();
     daemon.refuse(true);
-    let facade = Facade::start(vec![daemon.remote()], settings());
+    let facade = Facade::start(vec![daemon.remote()], &settings());
     let provider = facade.provider();
     assert_eq!(provider.name(), "unix:/run/test.sock", "the endpoint, until it has a name");
     let fault = provider.instance(node("a"), None).await.expect_err("away");
@@ -52,7 +52,7 @@ async fn calls_before_the_first_connection_say_that_the_provider_is_away() {
 async fn attempts_are_spread_and_never_end() {
     let daemon = Daemon::new();
     daemon.refuse(true);
-    let facade = Facade::start(vec![daemon.remote()], settings());
+    let facade = Facade::start(vec![daemon.remote()], &settings());
     sleep(Duration::from_secs(3600)).await;
     let dials = daemon.dials();
     // Full jitter up to 15 s: 7.5 s on average.
@@ -183,7 +183,7 @@ async fn a_daemon_that_drops_every_connection_is_not_hammered() {
             futures::future::pending()
         }
     });
-    let _facade = Facade::start(vec![daemon.remote()], settings());
+    let _facade = Facade::start(vec![daemon.remote()], &settings());
     sleep(Duration::from_secs(600)).await;
     let dials = daemon.dials();
     assert!((40..200).contains(&dials), "{dials} connections in ten minutes");
@@ -235,7 +235,7 @@ async fn no_api_minor_in_common_is_said_and_not_stormed() {
     };
     let daemon = Daemon::new();
     daemon.on_handshake(refuse);
-    let facade = Facade::start(vec![daemon.remote()], settings());
+    let facade = Facade::start(vec![daemon.remote()], &settings());
     let fault = facade.provider().until_away().await;
     assert_eq!((fault.code, fault.reason.as_str()), (Code::FailedPrecondition, reason::API_VERSION));
     assert_eq!(fault.retry(), Retry::Slow);
@@ -252,7 +252,7 @@ async fn no_api_minor_in_common_is_said_and_not_stormed() {
 async fn a_minor_nobody_offered_is_distrusted() {
     let daemon = Daemon::new();
     daemon.on_handshake(|_| async { Ok(v1::HandshakeResponse { api_minor: 9, ..handshake("test") }) });
-    let facade = Facade::start(vec![daemon.remote()], settings());
+    let facade = Facade::start(vec![daemon.remote()], &settings());
     let fault = facade.provider().until_away().await;
     assert_eq!((fault.origin, fault.reason.as_str()), (Origin::Distrust, reason::API_VERSION), "{fault}");
     assert!(daemon.calls("GetStatus").is_empty(), "nothing else is asked of it");
@@ -263,7 +263,7 @@ async fn a_provider_of_another_account_is_not_used() {
     let daemon = Daemon::new();
     let configured = Account { id: "a1".into(), region: "r2".into() };
     let facade =
-        Facade::start(vec![daemon.remote()], crate::provider::Settings { accounts: vec![configured], ..settings() });
+        Facade::start(vec![daemon.remote()], &crate::provider::Settings { accounts: vec![configured], ..settings() });
     let provider = facade.provider();
     let fault = provider.until_away().await;
     assert_eq!((fault.origin, fault.reason.as_str()), (Origin::Distrust, reason::WRONG_ACCOUNT), "{fault}");
@@ -276,7 +276,7 @@ async fn a_provider_of_another_account_is_not_used() {
 async fn a_peer_that_is_not_allowed_is_told_and_tried_again() {
     let daemon = Daemon::new();
     daemon.on_handshake(|_| async { Err(Status::permission_denied("uid 1000 is not on the list")) });
-    let facade = Facade::start(vec![daemon.remote()], settings());
+    let facade = Facade::start(vec![daemon.remote()], &settings());
     let fault = facade.provider().until_away().await;
     assert_eq!((fault.code, fault.origin), (Code::PermissionDenied, Origin::Provider));
     sleep(Duration::from_secs(300)).await;

@@ -35,7 +35,7 @@ fn endpoint(folder: &Path) -> Endpoint {
 }
 
 fn start(endpoint: &Endpoint, options: &ConnectOptions) -> Facade {
-    Facade::start(vec![Remote::new(endpoint, options).expect("good options")], settings())
+    Facade::start(vec![Remote::new(endpoint, options).expect("good options")], &settings())
 }
 
 #[tokio::test]

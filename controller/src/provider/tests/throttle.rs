@@ -23,7 +23,7 @@ async fn a_throttled_provider_is_left_in_peace_and_others_are_not() {
     let busy = Daemon::new();
     busy.on_ensure(|_| async { Err(throttled(Duration::from_secs(20))) });
     let idle = Daemon::named("idle");
-    let facade = Facade::start(vec![busy.remote(), idle.remote()], settings());
+    let facade = Facade::start(vec![busy.remote(), idle.remote()], &settings());
     let [busy_provider, idle_provider] = [0, 1].map(|n| facade.providers.all()[n].clone());
     busy_provider.until_ready().await;
     idle_provider.until_ready().await;
