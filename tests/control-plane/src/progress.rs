@@ -15,7 +15,7 @@ pub struct Progress {
     subject: &'static str,
     bar: Option<ProgressBar>,
     started: Instant,
-    printed: Option<Instant>,
+    printed: Instant,
 }
 
 impl Progress {
@@ -30,14 +30,15 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self { subject, bar, started: Instant::now(), printed: None }
+        let now = Instant::now();
+        Self { subject, bar, started: now, printed: now }
     }
 
-    /// The present state of affairs; not every call is shown.
+    /// The present state of affairs. Without a terminal most of it is not shown, and nothing of what is over in seconds.
     pub fn update(&mut self, message: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(message.to_owned());
-        } else if self.printed.is_none_or(|printed| printed.elapsed() >= EVERY) {
+        } else if self.printed.elapsed() >= EVERY {
             self.say(message);
         }
     }
@@ -48,7 +49,7 @@ impl Progress {
             bar.println(format!("{}: {message}", self.subject));
             return;
         }
-        self.printed = Some(Instant::now());
+        self.printed = Instant::now();
         let elapsed = HumanDuration(self.started.elapsed());
         // Progress that nobody can see is no reason to fail.
         let _ = writeln!(std::io::stderr().lock(), "{}: {message} [{elapsed:#}]", self.subject);
