@@ -75,7 +75,7 @@ impl Default for Lookups {
 }
 
 impl Lookups {
-    /// Looks up one node. `None` only when the answer was lost because the runtime is going down.
+    /// Looks up one node. `None` only when the flight ended without an answer: it panicked, or the runtime is going down.
     pub(super) async fn one<A: Ask>(
         self: &Arc<Self>,
         ask: &A,
@@ -140,6 +140,7 @@ impl Lookups {
 
     /// The life of one batch: wait for company, ask, hand out the answers.
     async fn fly<A: Ask>(self: Arc<Self>, ask: A, id: u64, full: Arc<Notify>) {
+        let landing = Landing { lookups: &self, id };
         // Running out is the usual case.
         let _ = timeout(WINDOW, full.notified()).await;
         // More may join while others are under way: the longer the wait, the fuller the batch.
@@ -147,8 +148,7 @@ impl Lookups {
         let Some((nodes, max_age)) = self.lock().send(id) else { return };
         let outcome = ask.ask(nodes, max_age).await;
         drop(permit);
-        let entries = self.lock().all.remove(&id).map(|batch| batch.entries).unwrap_or_default();
-        for (name, entry) in entries {
+        for (name, entry) in landing.entries() {
             let answer = match &outcome {
                 Err(fault) => Err(fault.clone()),
                 Ok(answers) => match answers.get(&name) {
@@ -166,6 +166,24 @@ impl Lookups {
 
     fn lock(&self) -> MutexGuard<'_, Batches> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a batch off the list, however its flight ends: nobody waits for an answer that will not come.
+struct Landing<'a> {
+    lookups: &'a Lookups,
+    id: u64,
+}
+
+impl Landing<'_> {
+    fn entries(&self) -> HashMap<String, Entry> {
+        self.lookups.lock().all.remove(&self.id).map(|batch| batch.entries).unwrap_or_default()
+    }
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        drop(self.entries());
     }
 }
 

@@ -178,6 +178,16 @@ async fn a_failed_question_fails_all_who_asked_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flight_that_crashes_keeps_nobody_waiting() {
+    let lookups = Arc::<Lookups>::default();
+    let script = Script(Arc::new(Asked { fails: Some(|_| panic!("told to crash")), ..Asked::default() }));
+    let answers = join_all((0..3).map(|n| lookups.one(&script, node(n), None))).await;
+    assert_eq!(answers, [None, None, None]);
+    assert!(lookups.lock().all.is_empty());
+    assert_eq!(lookups.flights.available_permits(), FLIGHTS);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_large_question_is_cut_and_bounded() {
     let (lookups, script) = script(ROUND_TRIP);
     let start = Instant::now();
