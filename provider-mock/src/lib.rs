@@ -1,4 +1,5 @@
-//! A provider without a cloud.
+#![doc = include_str!("../README.md")]
+
 pub mod annotations;
 mod args;
 mod calls;

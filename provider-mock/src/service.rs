@@ -13,10 +13,11 @@ mod refusal;
 mod registries;
 mod routes;
 mod watch;
+mod who;
 
 use cloud_provider_api::v1::Capability;
 
-pub(crate) use self::{bend::StaleAnswers, gate::Call, refusal::Refusal, registries::RegistryUsers};
+pub(crate) use self::{bend::StaleAnswers, gate::Call, refusal::Refusal, registries::RegistryUsers, who::Who};
 
 /// Every method, and the capability it needs.
 const CAPABILITIES: &[(&str, Option<Capability>)] = &[

@@ -22,6 +22,8 @@ pub struct NewLoadBalancer {
     pub service: String,
     /// The address it should have. Absent: any.
     pub address: Option<Ipv4Addr>,
+    /// Most load balancers its tenant may have. Absent: as the scenario says.
+    pub limit: Option<u32>,
 }
 
 impl Cloud {
@@ -184,6 +186,7 @@ impl Cloud {
                 namespace: first.namespace.clone(),
                 service: first.service.clone(),
                 address: None,
+                limit: None,
             };
             state.create_load_balancer(new)
         })
@@ -203,7 +206,7 @@ impl State {
     }
 
     fn create_load_balancer(&mut self, new: NewLoadBalancer) -> Result<LoadBalancer, CloudError> {
-        self.check_quota(&new.owner)?;
+        self.check_quota(&new.owner, new.limit)?;
         let address = self.address_for(&new)?;
         let number = self.world.next_number();
         let settings = self.scenario.load_balancers;
@@ -229,11 +232,8 @@ impl State {
         Ok(object)
     }
 
-    fn check_quota(&self, owner: &Owner) -> Result<(), CloudError> {
-        let tenant = self.scenario.tenants.iter().find(|tenant| tenant.name == owner.tenant);
-        let Some(limit) = tenant.and_then(|tenant| tenant.quota).or(self.scenario.load_balancers.quota) else {
-            return Ok(());
-        };
+    fn check_quota(&self, owner: &Owner, limit: Option<u32>) -> Result<(), CloudError> {
+        let Some(limit) = limit.or(self.scenario.load_balancers.quota) else { return Ok(()) };
         let used = self.world.load_balancers().filter(|object| object.owner.tenant == owner.tenant).count();
         if used < usize::try_from(limit).unwrap_or(usize::MAX) {
             return Ok(());

@@ -39,6 +39,7 @@ fn new_load_balancer(service: &str) -> NewLoadBalancer {
         namespace: "default".to_owned(),
         service: service.to_owned(),
         address: None,
+        limit: None,
     }
 }
 
@@ -221,7 +222,7 @@ fn members_that_many_load_balancers_share_are_kept_once() {
 
 #[test]
 fn a_quota_is_a_limit_and_a_place_is_free_again() {
-    let scenario = "{loadBalancers: {provisioning: 0s, quota: 1}, tenants: [{name: blue, quota: 2}]}";
+    let scenario = "loadBalancers: {provisioning: 0s, quota: 1}";
     let cloud = Cloud::in_memory(Scenario::parse(scenario).unwrap());
     let first = cloud.create_load_balancer(new_load_balancer("a")).unwrap();
     let full = cloud.create_load_balancer(new_load_balancer("b")).unwrap_err();
@@ -229,6 +230,7 @@ fn a_quota_is_a_limit_and_a_place_is_free_again() {
     let blue = |service: &str| {
         let mut new = new_load_balancer(service);
         new.owner.tenant = "blue".to_owned();
+        new.limit = Some(2);
         cloud.create_load_balancer(new)
     };
     assert_eq!([blue("a").is_ok(), blue("b").is_ok(), blue("c").is_ok()], [true, true, false]);

@@ -129,3 +129,53 @@ fn every_effect_can_be_written() {
     assert_eq!(effects[7], Effect::LoseAnswer(LoseAnswer { at: LosePoint::After, by: LoseBy::Drop }));
     assert_eq!(effects[19], Effect::Lie(Lie::WrongTotal));
 }
+
+/// The YAML examples of the page for people.
+fn examples() -> Vec<&'static str> {
+    let page = include_str!("../../README.md");
+    page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn every_example_of_the_readme_is_a_scenario() {
+    let examples = examples();
+    assert!(examples.len() >= 6, "only {} examples were found", examples.len());
+    for example in examples {
+        if let Err(error) = Scenario::parse(example) {
+            panic!("{error}\n{example}");
+        }
+    }
+}
+
+#[test]
+fn every_request_of_the_readme_is_understood() {
+    let page = include_str!("../../README.md");
+    let bodies: Vec<_> = page.split("-d '").skip(1).map(|rest| rest.split('\'').next().unwrap()).collect();
+    assert_eq!(bodies.len(), 2, "{bodies:?}");
+    parse_patch(bodies[0]).unwrap();
+    parse_rules(bodies[1]).unwrap();
+}
+
+#[test]
+fn the_readme_tells_of_every_call_effect_and_lie() {
+    let page = include_str!("../../README.md");
+    for operation in crate::cloud::Operation::ALL {
+        assert!(page.contains(&format!("`{operation}`")), "{operation}");
+    }
+    for lie in [
+        "notFound",
+        "dropItems",
+        "wrongAccount",
+        "foreignProviderIds",
+        "malformedAddresses",
+        "unknownEnums",
+        "staleReads",
+        "emptyIngress",
+        "emptyInventory",
+        "truncateList",
+        "wrongTotal",
+        "apiMinor",
+    ] {
+        assert!(page.contains(lie), "{lie}");
+    }
+}

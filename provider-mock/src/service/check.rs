@@ -5,7 +5,6 @@ use std::{collections::HashMap, ops::RangeInclusive};
 use cloud_provider_api::{error::Reason, v1};
 
 use super::Refusal;
-use crate::scenario::Scenario;
 
 /// Largest total of annotations, in bytes.
 const ANNOTATIONS: usize = 256 * 1024;
@@ -66,12 +65,4 @@ impl Checker {
     pub(crate) fn finish(self) -> Result<(), Refusal> {
         if self.0.is_empty() { Ok(()) } else { Err(Refusal::invalid(Reason::FieldInvalid, self.0)) }
     }
-}
-
-/// A named tenant is one of the scenario's.
-pub(crate) fn tenant(scenario: &Scenario, tenant: &str) -> Result<(), Refusal> {
-    if tenant.is_empty() || scenario.tenants.iter().any(|known| known.name == tenant) {
-        return Ok(());
-    }
-    Err(Refusal::new(Reason::TenantNotAllowed, format!("tenant {tenant:?} may not be used by this caller")))
 }

@@ -9,7 +9,7 @@ use cloud_provider_api::{
 use tonic::{Request, Response, Status};
 
 use super::{
-    Call, Refusal, check,
+    Call, Refusal,
     pages::{Answers, Listing},
 };
 use crate::{MockProvider, cloud::Time, scenario::ClusterSettings};
@@ -25,9 +25,10 @@ impl Clusters for MockProvider {
         request: Request<v1::ListClustersRequest>,
     ) -> Result<Response<Self::ListClustersStream>, Status> {
         let (call, request) = Call::of("ListClusters", request);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
-            check::tenant(&scenario, &request.tenant)?;
+            who.tenant(&scenario, &request.tenant)?;
             let region = scenario.account().region;
             let clusters = scenario.clusters.iter().flatten().map(|cluster| on_wire(cluster, &region));
             Ok(Listing::of(clusters.collect(), scenario.page_size, self.cloud().now()))
@@ -40,9 +41,10 @@ impl Clusters for MockProvider {
         request: Request<v1::IssueKubeconfigRequest>,
     ) -> Result<Response<v1::IssueKubeconfigResponse>, Status> {
         let (call, request) = Call::of("IssueKubeconfig", request);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
-            check::tenant(&scenario, &request.tenant)?;
+            who.tenant(&scenario, &request.tenant)?;
             let cluster =
                 scenario.clusters.iter().flatten().find(|cluster| cluster.id == request.cluster_id).ok_or_else(
                     || Refusal::new(Reason::ObjectAbsent, format!("no cluster {:?}", request.cluster_id)),

@@ -7,7 +7,7 @@ use provider_kit::Connection;
 use tonic::{Extensions, Request, Status};
 
 use super::{
-    Refusal,
+    Refusal, Who,
     bend::{Answer, Bending},
     capability_of,
 };
@@ -34,6 +34,11 @@ impl Call {
         let (_, extensions, message) = request.into_parts();
         let subject = Subject { method: method.to_owned(), ..Subject::default() };
         (Self { method, subject, fresh: false, extensions }, message)
+    }
+
+    /// Who makes it.
+    pub(crate) fn who(&self) -> Who {
+        Who(self.extensions.get::<provider_kit::Call>().map(|call| call.caller.clone()))
     }
 
     /// It is about these nodes.

@@ -6,7 +6,7 @@ use cloud_provider_api::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{Call, Refusal, check::Checker};
+use super::{Call, Refusal, Who, check::Checker};
 use crate::{MockProvider, provider::capabilities, scenario::Scenario};
 
 #[tonic::async_trait]
@@ -16,7 +16,8 @@ impl Identity for MockProvider {
         request: Request<v1::HandshakeRequest>,
     ) -> Result<Response<v1::HandshakeResponse>, Status> {
         let (call, request) = Call::of("Handshake", request);
-        let work = async { shake_hands(&self.cloud().scenario(), &request) };
+        let who = call.who();
+        let work = async { shake_hands(&self.cloud().scenario(), &who, &request) };
         let mut answer = self.answer(call, work).await?;
         // Read last: a rule may have renewed it during this very call.
         answer.epoch = self.epoch();
@@ -52,7 +53,11 @@ impl Identity for MockProvider {
     }
 }
 
-fn shake_hands(scenario: &Scenario, request: &v1::HandshakeRequest) -> Result<v1::HandshakeResponse, Refusal> {
+fn shake_hands(
+    scenario: &Scenario,
+    who: &Who,
+    request: &v1::HandshakeRequest,
+) -> Result<v1::HandshakeResponse, Refusal> {
     let provider = &scenario.provider;
     let mut checker = Checker::default();
     checker.text("controller_name", &request.controller_name, 1..=253);
@@ -60,6 +65,14 @@ fn shake_hands(scenario: &Scenario, request: &v1::HandshakeRequest) -> Result<v1
         checker.cluster("cluster", request.cluster.as_ref());
     }
     checker.finish()?;
+    if request.cluster.is_some() {
+        who.cluster(request.cluster.as_ref())?;
+    }
+    let tenants = who.tenants(scenario);
+    let mut capabilities = capabilities(scenario);
+    if !tenants.is_empty() && scenario.provider.capabilities.is_none() && scenario.tenants.is_empty() {
+        capabilities.push(v1::Capability::Tenants);
+    }
     let api_minor =
         request.api_minors.iter().copied().filter(|minor| provider.api_minors.contains(minor)).max().ok_or_else(
             || {
@@ -78,7 +91,7 @@ fn shake_hands(scenario: &Scenario, request: &v1::HandshakeRequest) -> Result<v1
         epoch: String::new(),
         provider_id_schemes: provider.schemes().to_vec(),
         accounts: accounts.into_iter().map(|account| v1::Account { id: account.id, region: account.region }).collect(),
-        capabilities: capabilities(scenario).into_iter().map(i32::from).collect(),
+        capabilities: capabilities.into_iter().map(i32::from).collect(),
         limits: Some(v1::Limits {
             max_instances: Some(provider.max_instances),
             max_routes: Some(provider.max_routes),
@@ -86,6 +99,6 @@ fn shake_hands(scenario: &Scenario, request: &v1::HandshakeRequest) -> Result<v1
             load_balancer_concurrency: Some(provider.load_balancer_concurrency),
         }),
         annotation_prefixes: provider.annotation_prefixes.clone(),
-        tenants: scenario.tenants.iter().map(|tenant| tenant.name.clone()).collect(),
+        tenants,
     })
 }

@@ -25,9 +25,11 @@ impl Instances for MockProvider {
         let (call, request) = Call::of("BatchGetInstances", request);
         let mut call = call.about_nodes(request.nodes.iter().map(|node| node.node_name.clone()));
         call.fresh = request.max_age.is_some_and(|age| age.seconds == 0 && age.nanos == 0);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
             check(&scenario, &request)?;
+            who.cluster(request.cluster.as_ref())?;
             let wanted: Vec<_> = request.nodes.iter().map(|node| want(&scenario, node)).collect();
             let asked: Vec<_> = wanted.iter().filter_map(|wanted| wanted.as_ref().ok().copied()).collect();
             let found = self.cloud_call(Operation::DescribeInstances, "", |cloud| cloud.look_up(&asked)).await?;
@@ -54,10 +56,12 @@ impl Instances for MockProvider {
         let (call, request) = Call::of("WatchInstances", request);
         // Before anything else: what changes from here on is told.
         let hints = self.cloud().hints();
+        let who = call.who();
         let work = async {
             let mut checker = Checker::default();
             checker.cluster("cluster", request.cluster.as_ref());
-            checker.finish()
+            checker.finish()?;
+            who.cluster(request.cluster.as_ref())
         };
         self.answer(call, work).await?;
         Ok(Response::new(watch::stream(hints)))

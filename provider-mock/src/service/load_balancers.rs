@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 
 use self::request::Change;
 use super::{
-    Call, Refusal, check,
+    Call, Refusal, Who,
     check::Checker,
     gate::pause,
     pages::{Answers, Listing},
@@ -39,7 +39,7 @@ impl LoadBalancers for MockProvider {
         let (call, request) = Call::of("EnsureLoadBalancer", request);
         let call = call.about_key(request.key.as_ref());
         // Read at once: a request with thousands of members is large, what is left of it is not.
-        let change = Change::ensure(self.cloud(), &request);
+        let change = Change::ensure(self.cloud(), &call.who(), &request);
         drop(request);
         let work = async {
             let change = change?;
@@ -56,7 +56,7 @@ impl LoadBalancers for MockProvider {
     ) -> Result<Response<v1::UpdateLoadBalancerMembersResponse>, Status> {
         let (call, request) = Call::of("UpdateLoadBalancerMembers", request);
         let call = call.about_key(request.key.as_ref());
-        let change = Change::members(self.cloud(), &request);
+        let change = Change::members(self.cloud(), &call.who(), &request);
         drop(request);
         let work = async {
             let change = change?;
@@ -74,8 +74,9 @@ impl LoadBalancers for MockProvider {
     ) -> Result<Response<v1::DeleteLoadBalancerResponse>, Status> {
         let (call, request) = Call::of("DeleteLoadBalancer", request);
         let call = call.about_key(request.key.as_ref());
+        let who = call.who();
         let work = async {
-            let key = checked_key(&self.cloud().scenario(), request.key.as_ref())?;
+            let key = checked_key(&self.cloud().scenario(), &who, request.key.as_ref())?;
             let progress =
                 self.write(&Owner::of(&key), key, |provider, key| async move { provider.delete(&key).await });
             let outcome = progress.await?.map_or(Outcome::Deleted(v1::Deleted {}), Outcome::InProgress);
@@ -90,8 +91,9 @@ impl LoadBalancers for MockProvider {
     ) -> Result<Response<v1::GetLoadBalancerResponse>, Status> {
         let (call, request) = Call::of("GetLoadBalancer", request);
         let call = call.about_key(request.key.as_ref());
+        let who = call.who();
         let work = async {
-            let key = checked_key(&self.cloud().scenario(), request.key.as_ref())?;
+            let key = checked_key(&self.cloud().scenario(), &who, request.key.as_ref())?;
             let owner = Owner::of(&key);
             let there = self.gather(&owner, &service_key(&key)).await?.ok_or_else(|| absent(&owner))?;
             let now = self.cloud().now();
@@ -106,14 +108,15 @@ impl LoadBalancers for MockProvider {
     ) -> Result<Response<v1::PlanLoadBalancerResponse>, Status> {
         let (call, request) = Call::of("PlanLoadBalancer", request);
         let call = call.about_key(request.key.as_ref());
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
-            let key = checked_key(&scenario, request.key.as_ref())?;
+            let key = checked_key(&scenario, &who, request.key.as_ref())?;
             let there = self.gather(&Owner::of(&key), &service_key(&key)).await?;
             let steps = if request.delete {
                 removal_steps(&scenario, there.as_ref())
             } else {
-                self.creation_steps(&scenario, there, Change::plan(self.cloud(), &request)?)
+                self.creation_steps(&scenario, there, Change::plan(self.cloud(), &who, &request)?)
             };
             Ok(v1::PlanLoadBalancerResponse { steps })
         };
@@ -127,14 +130,16 @@ impl LoadBalancers for MockProvider {
         request: Request<v1::ListLoadBalancersRequest>,
     ) -> Result<Response<Self::ListLoadBalancersStream>, Status> {
         let (call, request) = Call::of("ListLoadBalancers", request);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
             let mut checker = Checker::default();
             checker.cluster("cluster", request.cluster.as_ref());
             checker.finish()?;
-            check::tenant(&scenario, &request.tenant)?;
+            who.cluster(request.cluster.as_ref())?;
+            let tenant = who.tenant(&scenario, &request.tenant)?.name;
             let cluster = request.cluster.clone().unwrap_or_default();
-            let list = |cloud: &Cloud| cloud.list_load_balancers(&cluster.id, &request.tenant);
+            let list = |cloud: &Cloud| cloud.list_load_balancers(&cluster.id, &tenant);
             let objects = self.call(Operation::DescribeLoadBalancers, "", list).await?;
             let owned = objects.into_iter().map(|object| owned(object, &cluster)).collect();
             Ok(Listing::of(owned, scenario.page_size, self.cloud().now()))
@@ -215,6 +220,7 @@ impl MockProvider {
             namespace: change.namespace.clone(),
             service: change.service.clone(),
             address: change.address,
+            limit: change.limit,
         };
         let create = |cloud: &Cloud| cloud.create_load_balancer(new);
         Ok(self.call(Operation::CreateLoadBalancer, service, create).await??)
@@ -345,13 +351,19 @@ fn removal_steps(scenario: &Scenario, there: Option<&LoadBalancer>) -> Vec<v1::P
     listeners.chain([object]).collect()
 }
 
-fn checked_key(scenario: &Scenario, key: Option<&v1::LoadBalancerKey>) -> Result<v1::LoadBalancerKey, Refusal> {
+/// The key, with the tenant it means.
+fn checked_key(
+    scenario: &Scenario,
+    who: &Who,
+    key: Option<&v1::LoadBalancerKey>,
+) -> Result<v1::LoadBalancerKey, Refusal> {
     let mut checker = Checker::default();
     checker.key(key);
     checker.finish()?;
     let key = key.cloned().unwrap_or_default();
-    check::tenant(scenario, &key.tenant)?;
-    Ok(key)
+    who.cluster(key.cluster.as_ref())?;
+    let tenant = who.tenant(scenario, &key.tenant)?.name;
+    Ok(v1::LoadBalancerKey { tenant, ..key })
 }
 
 fn service_key(key: &v1::LoadBalancerKey) -> String {

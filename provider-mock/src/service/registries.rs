@@ -13,8 +13,8 @@ use cloud_provider_api::{
 use tonic::{Request, Response, Status};
 
 use super::{
-    Call, Refusal,
-    check::{self, Checker},
+    Call, Refusal, Who,
+    check::Checker,
     pages::{Answers, Listing},
 };
 use crate::{
@@ -52,9 +52,10 @@ impl Registries for MockProvider {
         request: Request<v1::ListRegistriesRequest>,
     ) -> Result<Response<Self::ListRegistriesStream>, Status> {
         let (call, request) = Call::of("ListRegistries", request);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
-            check::tenant(&scenario, &request.tenant)?;
+            who.tenant(&scenario, &request.tenant)?;
             let region = scenario.account().region;
             let registries = scenario.registries.iter().flatten().map(|registry| v1::Registry {
                 id: registry.id.clone(),
@@ -72,9 +73,10 @@ impl Registries for MockProvider {
         request: Request<v1::ListRegistryUsersRequest>,
     ) -> Result<Response<v1::ListRegistryUsersResponse>, Status> {
         let (call, request) = Call::of("ListRegistryUsers", request);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
-            let registry = find(&scenario, &request.registry_id, &request.tenant)?;
+            let registry = find(&scenario, &who, &request.registry_id, &request.tenant)?;
             let users = self.registry_users().of(registry, |users| users.clone());
             Ok(v1::ListRegistryUsersResponse { users, observed_at: Some(self.cloud().now().into()) })
         };
@@ -86,9 +88,10 @@ impl Registries for MockProvider {
         request: Request<v1::ReplaceRegistryUserRequest>,
     ) -> Result<Response<v1::ReplaceRegistryUserResponse>, Status> {
         let (call, request) = Call::of("ReplaceRegistryUser", request);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
-            let registry = find(&scenario, &request.registry_id, &request.tenant)?;
+            let registry = find(&scenario, &who, &request.registry_id, &request.tenant)?;
             let mut checker = Checker::default();
             checker.text("username", &request.username, 1..=253);
             checker.finish()?;
@@ -104,9 +107,10 @@ impl Registries for MockProvider {
         request: Request<v1::RevokeRegistryUserRequest>,
     ) -> Result<Response<v1::RevokeRegistryUserResponse>, Status> {
         let (call, request) = Call::of("RevokeRegistryUser", request);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
-            let registry = find(&scenario, &request.registry_id, &request.tenant)?;
+            let registry = find(&scenario, &who, &request.registry_id, &request.tenant)?;
             self.registry_users().of(registry, |users| users.retain(|user| user.id != request.user_id));
             Ok(v1::RevokeRegistryUserResponse {})
         };
@@ -118,9 +122,10 @@ impl Registries for MockProvider {
         request: Request<v1::IssueRegistryCredentialRequest>,
     ) -> Result<Response<v1::IssueRegistryCredentialResponse>, Status> {
         let (call, request) = Call::of("IssueRegistryCredential", request);
+        let who = call.who();
         let work = async {
             let scenario = self.cloud().scenario();
-            let registry = find(&scenario, &request.registry_id, &request.tenant)?;
+            let registry = find(&scenario, &who, &request.registry_id, &request.tenant)?;
             let lifetime = request.lifetime.and_then(|lifetime| lifetime.try_into().ok()).unwrap_or(DEFAULT_LIFETIME);
             let expires_at = Some(self.cloud().now().plus(lifetime).into());
             let credential = v1::RegistryCredential { expires_at, ..credential(registry, "temporary") };
@@ -149,8 +154,8 @@ fn replace(
     Ok((made, steps))
 }
 
-fn find<'a>(scenario: &'a Scenario, id: &str, tenant: &str) -> Result<&'a RegistrySettings, Refusal> {
-    check::tenant(scenario, tenant)?;
+fn find<'a>(scenario: &'a Scenario, who: &Who, id: &str, tenant: &str) -> Result<&'a RegistrySettings, Refusal> {
+    who.tenant(scenario, tenant)?;
     let registry = scenario.registries.iter().flatten().find(|registry| registry.id == id);
     registry.ok_or_else(|| Refusal::new(Reason::ObjectAbsent, format!("no registry {id:?}")))
 }

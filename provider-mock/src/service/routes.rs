@@ -25,10 +25,12 @@ impl Routes for MockProvider {
         request: Request<v1::ListRoutesRequest>,
     ) -> Result<Response<Self::ListRoutesStream>, Status> {
         let (call, request) = Call::of("ListRoutes", request);
+        let who = call.who();
         let work = async {
             let mut checker = Checker::default();
             checker.cluster("cluster", request.cluster.as_ref());
             checker.finish()?;
+            who.cluster(request.cluster.as_ref())?;
             let routes = self.cloud_call(Operation::DescribeRoutes, "", crate::cloud::Cloud::routes).await?;
             let scenario = self.cloud().scenario();
             let compare = scenario.routes.compare_addresses;
@@ -44,8 +46,10 @@ impl Routes for MockProvider {
     ) -> Result<Response<v1::CreateRoutesResponse>, Status> {
         let (call, request) = Call::of("CreateRoutes", request);
         let call = call.about_nodes(targets(&request.routes));
+        let who = call.who();
         let work = async {
             let cluster = self.check_routes(request.cluster.as_ref(), &request.routes)?;
+            who.cluster(request.cluster.as_ref())?;
             let mut results = Vec::with_capacity(request.routes.len());
             for item in request.routes {
                 let node = item.route.as_ref().map(|route| route.target_node.clone()).unwrap_or_default();
@@ -72,8 +76,10 @@ impl Routes for MockProvider {
     ) -> Result<Response<v1::DeleteRoutesResponse>, Status> {
         let (call, request) = Call::of("DeleteRoutes", request);
         let call = call.about_nodes(targets(&request.routes));
+        let who = call.who();
         let work = async {
             self.check_routes(request.cluster.as_ref(), &request.routes)?;
+            who.cluster(request.cluster.as_ref())?;
             let mut results = Vec::with_capacity(request.routes.len());
             for item in request.routes {
                 let route = item.route.unwrap_or_default();

@@ -7,10 +7,13 @@ use cloud_provider_api::v1::{
     load_balancers_client::LoadBalancersClient,
 };
 use provider_kit::{
-    Running,
-    hop::connect::{Channel, ConnectOptions},
+    Access, Daemon, Running, Settings,
+    hop::{
+        Endpoint,
+        connect::{Channel, ConnectOptions},
+    },
 };
-use provider_mock::{MockProvider, scenario::parse_rules, testing::serve_unix};
+use provider_mock::{MockProvider, scenario::parse_rules, serve, testing::serve_unix};
 use tempfile::TempDir;
 use tonic::{Code, Request};
 
@@ -117,4 +120,44 @@ async fn a_shutdown_ends_watches_and_finishes_writes() {
     assert!(served.running.stop().await, "the write was left behind");
     assert_eq!(ready(get(&served.provider, "web").await.unwrap()).spec_hash, "hash-1");
     assert!(!matches!(stream.message().await, Ok(Some(_))), "the stream has an end");
+}
+
+#[tokio::test]
+async fn a_caller_has_the_clusters_tenants_and_limits_of_the_access_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(folder.path()).unwrap());
+    let access = format!(
+        "{{callers: [{{uid: {uid}, clusters: [cluster-1], defaultTenant: shared, tenants: [team-a]}}], \
+         tenants: {{shared: {{}}, team-a: {{maxLoadBalancers: 1}}}}}}"
+    );
+    let file = folder.path().join("access.yaml");
+    std::fs::write(&file, access).unwrap();
+    let provider = provider("loadBalancers: {provisioning: 0s}");
+    let settings = Settings {
+        listen: vec![Endpoint::Unix(folder.path().join("provider.sock"))],
+        access: Access::nobody().add_file(&file, None).unwrap(),
+        ..Settings::default()
+    };
+    let running = serve(Daemon::new(settings), &provider).start().await.unwrap();
+    let channel = Channel::new(&running.endpoints()[0], &ConnectOptions::default()).unwrap();
+    let response = IdentityClient::new(channel.clone()).handshake(hello()).await.unwrap().into_inner();
+    assert!(response.capabilities().any(|capability| capability == v1::Capability::Tenants));
+    assert_eq!(response.tenants, ["team-a"]);
+
+    let ensure = async |service: &str, tenant: &str, cluster: &str| {
+        let mut request = ensure_request(service);
+        let key = request.key.as_mut().unwrap();
+        tenant.clone_into(&mut key.tenant);
+        cluster.clone_into(&mut key.cluster.as_mut().unwrap().id);
+        let mut client = LoadBalancersClient::new(channel.clone());
+        client.ensure_load_balancer(timely(request)).await.map(drop).map_err(|status| reason(&status))
+    };
+    assert_eq!(ensure("one", "", "cluster-1").await, Ok(()));
+    assert_eq!(ensure("two", "team-a", "cluster-1").await, Ok(()));
+    assert_eq!(ensure("three", "team-a", "cluster-1").await, Err("QUOTA_EXHAUSTED".to_owned()));
+    assert_eq!(ensure("four", "team-b", "cluster-1").await, Err("TENANT_NOT_ALLOWED".to_owned()));
+    assert_eq!(ensure("five", "", "cluster-2").await, Err("TENANT_NOT_ALLOWED".to_owned()));
+    let mut tenants: Vec<_> = provider.cloud().load_balancers().into_iter().map(|object| object.owner.tenant).collect();
+    tenants.sort();
+    assert_eq!(tenants, ["shared", "team-a"]);
 }

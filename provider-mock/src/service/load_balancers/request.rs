@@ -9,11 +9,7 @@ use crate::{
     annotations::ServiceAnnotations,
     cloud::{Attributes, Cloud, Listener, LoadBalancer, MemberSet, Owner, Protocol, Time},
     scenario::Scenario,
-    service::{
-        Refusal,
-        check::{self, Checker},
-        plan::Wanted,
-    },
+    service::{Refusal, Who, check::Checker, plan::Wanted},
 };
 
 /// A change somebody wants.
@@ -23,6 +19,8 @@ pub(super) struct Change {
     pub(super) namespace: String,
     pub(super) service: String,
     pub(super) address: Option<Ipv4Addr>,
+    /// Most load balancers of the tenant.
+    pub(super) limit: Option<u32>,
     pub(super) wanted: Wanted,
 }
 
@@ -37,7 +35,7 @@ struct Parts<'a> {
 }
 
 impl Change {
-    pub(super) fn ensure(cloud: &Cloud, request: &v1::EnsureLoadBalancerRequest) -> Result<Self, Refusal> {
+    pub(super) fn ensure(cloud: &Cloud, who: &Who, request: &v1::EnsureLoadBalancerRequest) -> Result<Self, Refusal> {
         let spec = required_spec(request.spec.as_ref())?;
         let parts = Parts {
             key: request.key.as_ref(),
@@ -46,10 +44,14 @@ impl Change {
             members: request.members.as_ref(),
             spec_hash: Some(&request.spec_hash),
         };
-        Self::read(cloud, &parts)
+        Self::read(cloud, who, &parts)
     }
 
-    pub(super) fn members(cloud: &Cloud, request: &v1::UpdateLoadBalancerMembersRequest) -> Result<Self, Refusal> {
+    pub(super) fn members(
+        cloud: &Cloud,
+        who: &Who,
+        request: &v1::UpdateLoadBalancerMembersRequest,
+    ) -> Result<Self, Refusal> {
         let parts = Parts {
             key: request.key.as_ref(),
             spec: None,
@@ -57,10 +59,10 @@ impl Change {
             members: request.members.as_ref(),
             spec_hash: Some(&request.spec_hash),
         };
-        Self::read(cloud, &parts)
+        Self::read(cloud, who, &parts)
     }
 
-    pub(super) fn plan(cloud: &Cloud, request: &v1::PlanLoadBalancerRequest) -> Result<Self, Refusal> {
+    pub(super) fn plan(cloud: &Cloud, who: &Who, request: &v1::PlanLoadBalancerRequest) -> Result<Self, Refusal> {
         let spec = required_spec(request.spec.as_ref())?;
         let parts = Parts {
             key: request.key.as_ref(),
@@ -69,10 +71,10 @@ impl Change {
             members: request.members.as_ref(),
             spec_hash: None,
         };
-        Self::read(cloud, &parts)
+        Self::read(cloud, who, &parts)
     }
 
-    fn read(cloud: &Cloud, parts: &Parts<'_>) -> Result<Self, Refusal> {
+    fn read(cloud: &Cloud, who: &Who, parts: &Parts<'_>) -> Result<Self, Refusal> {
         let scenario = cloud.scenario();
         let mut checker = Checker::default();
         checker.key(parts.key);
@@ -88,7 +90,9 @@ impl Change {
         }
         checker.finish()?;
         let key = parts.key.cloned().unwrap_or_default();
-        check::tenant(&scenario, &key.tenant)?;
+        who.cluster(key.cluster.as_ref())?;
+        let tenant = who.tenant(&scenario, &key.tenant)?;
+        let key = v1::LoadBalancerKey { tenant: tenant.name, ..key };
         let members = parts.members.map(MemberSet::from_wire).unwrap_or_default();
         let most = usize::try_from(scenario.provider.max_members).unwrap_or(usize::MAX);
         if members.len() > most {
@@ -105,6 +109,7 @@ impl Change {
             namespace: key.service_namespace,
             service: key.service_name,
             address,
+            limit: tenant.max_load_balancers,
             wanted: Wanted { listeners, attributes, members: cloud.share_members(members), spec_hash },
         })
     }
