@@ -53,21 +53,32 @@ fn region_label(node: &Node) -> Option<&str> {
     node.labels.get(LABEL_REGION).map(String::as_str)
 }
 
-/// Where the machine of a node was found, by an answer.
-pub fn home(node: &Node, observed: &Observed) -> Option<Account> {
+/// Where the machine of a node was found, by an answer. A region that the answer leaves out is the one of the Node's label, or
+/// the only one in which the provider serves the account.
+pub fn home(node: &Node, observed: &Observed, served: &[Account]) -> Option<Account> {
     let InstanceAnswer::Found(instance) = &observed.answer else { return None };
-    let region = instance.region.as_deref().or_else(|| region_label(node))?;
+    let only = || {
+        let mut regions = served.iter().filter(|served| served.id == instance.account);
+        regions.next().filter(|_| regions.next().is_none()).map(|account| account.region.as_str())
+    };
+    let region = instance.region.as_deref().or_else(|| region_label(node)).or_else(only)?;
     Some(Account { id: instance.account.clone(), region: region.to_owned() })
 }
 
 /// What the canaries of a call say about an absence in its answer.
-pub fn judge<'a>(absence: &Absence, answers: impl IntoIterator<Item = (&'a Node, &'a Observed)>) -> Canary {
+pub fn judge<'a>(
+    absence: &Absence,
+    answers: impl IntoIterator<Item = (&'a Node, &'a Observed)>,
+    served: &[Account],
+) -> Canary {
     let mut said = Canary::Missing;
     for (node, observed) in answers {
         let same = |account: &str, region: &str| account == absence.account && region == absence.region;
         match &observed.answer {
             InstanceAnswer::NotFound(own) if same(&own.account, &own.region) => return Canary::Absent,
-            InstanceAnswer::Found(_) if home(node, observed).is_some_and(|home| same(&home.id, &home.region)) => {
+            InstanceAnswer::Found(_)
+                if home(node, observed, served).is_some_and(|home| same(&home.id, &home.region)) =>
+            {
                 said = Canary::Seen;
             }
             _ => {}
@@ -102,7 +113,8 @@ mod tests {
         let node = node("c").labels("topology.kubernetes.io/region=r1").build();
         let in_region = |region: Option<&str>| Instance { region: region.map(str::to_owned), ..instance() };
         let check = |case: &str, answers: Vec<Observed>, expected: Canary| {
-            assert_eq!(judge(&absence(), answers.iter().map(|answer| (&node, answer))), expected, "{case}");
+            let answers = answers.iter().map(|answer| (&node, answer));
+            assert_eq!(judge(&absence(), answers, &[]), expected, "{case}");
         };
         check("none was asked", vec![], Canary::Missing);
         check("found", vec![found(in_region(Some("r1")), 1)], Canary::Seen);
@@ -115,6 +127,19 @@ mod tests {
         check("one found, one absent", vec![found(instance(), 1), not_found(1)], Canary::Absent);
         check("one absent, one found", vec![not_found(1), found(instance(), 1)], Canary::Absent);
         check("one found, one not known", vec![found(instance(), 1), unknown(Code::Internal, 1)], Canary::Seen);
+    }
+
+    #[test]
+    fn a_region_that_nobody_names_is_the_only_one_served() {
+        let node = node("c").build();
+        let answer = found(Instance { region: None, ..instance() }, 1);
+        let served = |regions: &[&str]| -> Vec<Account> {
+            regions.iter().map(|region| Account { id: "acc".to_owned(), region: (*region).to_owned() }).collect()
+        };
+        let said = |served: &[Account]| judge(&absence(), [(&node, &answer)], served);
+        assert_eq!(said(&served(&["r1"])), Canary::Seen);
+        assert_eq!(said(&served(&["r1", "r2"])), Canary::Missing);
+        assert_eq!(said(&[]), Canary::Missing);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::{
     canary::Canary,
     names::{OUT_OF_SERVICE_VALUE, TAINT_OUT_OF_SERVICE},
+    node::is_uninitialized,
     provider::{InstanceAnswer, InstanceState, Observed},
     removal::{self, Absent, Hold, Pool, RemovalSettings, Sighting, Verdict},
     taints,
@@ -62,9 +63,10 @@ enum Kind {
 }
 
 impl Track {
-    /// Of a Node that has just been noticed: to be looked at at once.
-    pub fn new(node: &Node, now: Timestamp) -> Self {
-        Self { uid: node.uid.clone(), next: now, absent: None, shut_down_since: None, answer: None, repeated: 0 }
+    /// Of a Node that has just been noticed: to be looked at at once, but for one that is only starting.
+    pub fn new(node: &Node, now: Timestamp, settings: &LifecycleSettings) -> Self {
+        let next = if is_starting(node) { now.max(node.created + settings.removal.min_node_age) } else { now };
+        Self { uid: node.uid.clone(), next, ..Self::blank() }
     }
 
     /// Joins an answer to what is remembered. `asked` is when we asked, `canary` what the canaries said in the same answer.
@@ -103,6 +105,15 @@ impl Track {
         self
     }
 
+    /// Another daemon answers from now on: what the old one said counts no more.
+    pub fn restart(&mut self, now: Timestamp) {
+        *self = Self { uid: std::mem::take(&mut self.uid), next: now, ..Self::blank() };
+    }
+
+    const fn blank() -> Self {
+        Self { uid: String::new(), next: Timestamp(0), absent: None, shut_down_since: None, answer: None, repeated: 0 }
+    }
+
     fn next_look(&self, asked: Timestamp, settings: &LifecycleSettings) -> Timestamp {
         let growing = settings.monitor_period.saturating_mul(1 << self.repeated.min(8));
         let regular = asked + growing.min(LONGEST_PAUSE.max(settings.monitor_period));
@@ -112,6 +123,21 @@ impl Track {
             None => regular,
         }
     }
+}
+
+/// How soon after its creation a Node that is not Ready yet has had that said of it.
+const STARTING: Duration = Duration::from_secs(10);
+
+/// Whether the Node has not been Ready since it was made. A kubelet takes a while; asking the cloud meanwhile would cost a
+/// look-up for every new Node and change nothing, since none so young is removed.
+fn is_starting(node: &Node) -> bool {
+    let since = node.ready.as_ref().and_then(|ready| ready.last_transition);
+    since.is_none_or(|since| since.since(node.created) < STARTING)
+}
+
+/// Whether a Node is to be watched: it is not Ready, it was initialised, and nobody is removing it.
+pub fn is_watched(node: &Node) -> bool {
+    !node.is_ready() && !node.deleting && !node.provider_id.is_empty() && !is_uninitialized(node)
 }
 
 /// What follows from an answer about a Node that is not Ready.

@@ -1,6 +1,6 @@
 //! Metrics of the four control loops, of leader election and of Events.
 
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
+use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 
 use super::families::{CounterVec, GaugeVec, HistogramVec, Registrar, exponential};
 
@@ -26,10 +26,10 @@ pub struct LifecycleMetrics {
     pub provider_calls: CounterVec<2>,
     /// Nodes removed. Ours.
     pub removals: Counter,
-    /// Nodes that would have been removed but for the removal lock, now, by the reason that holds them. Ours.
-    pub removals_held: GaugeVec<1>,
-    /// 1 while the breaker against mass removal is open. Ours.
-    pub breaker_open: Gauge,
+    /// Nodes that would have been removed but for the removal lock, now, by provider and by the reason that holds them. Ours.
+    pub removals_held: GaugeVec<2>,
+    /// 1 while the breaker against mass removal is open, by provider. Ours.
+    pub breaker_open: GaugeVec<1>,
 }
 
 /// service-controller.
@@ -130,12 +130,13 @@ impl LifecycleMetrics {
             removals: to.counter("cloud_node_lifecycle_controller_node_removals", "Nodes removed"),
             removals_held: to.gauges(
                 "cloud_node_lifecycle_controller_node_removals_held",
-                "Nodes found absent that the removal lock keeps, by the reason",
-                ["reason"],
+                "Nodes found absent that the removal lock keeps, by provider and reason",
+                ["provider", "reason"],
             ),
-            breaker_open: to.gauge(
+            breaker_open: to.gauges(
                 "cloud_node_lifecycle_controller_removal_breaker_open",
-                "1 while the breaker against mass removal of nodes is open",
+                "1 while the breaker against mass removal of nodes is open, by provider",
+                ["provider"],
             ),
         }
     }

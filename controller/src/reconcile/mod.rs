@@ -1,4 +1,9 @@
 //! The control loops: observe, let [`controller_core`] decide, apply.
 
+mod claim;
+#[cfg(test)]
+mod fixtures;
+pub mod lifecycle;
+pub mod node;
 pub mod route;
 pub mod service;

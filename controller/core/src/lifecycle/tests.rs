@@ -34,7 +34,7 @@ fn follow(node: &Node, answer: impl Fn(u64) -> Observed) -> End {
         return if taints_when_ready(node).is_some() { End::Tainted } else { End::Kept };
     }
     let mut end = End::Kept;
-    let mut track = Track::new(node, at(NOW));
+    let mut track = Track::new(node, at(NOW), &settings);
     for second in NOW..NOW + 180 {
         if track.next > at(second) {
             continue;
@@ -122,7 +122,7 @@ fn not_found_is_an_answer_and_unknown_is_not() {
 
 fn steps(node: &Node, observed: &Observed) -> Step {
     let settings = LifecycleSettings::default();
-    let track = Track::new(node, at(NOW)).record(node, observed, Canary::Seen, at(NOW), &settings);
+    let track = Track::new(node, at(NOW), &settings).record(node, observed, Canary::Seen, at(NOW), &settings);
     decide(node, observed, &track, pool(&[]), &settings, at(NOW))
 }
 
@@ -145,7 +145,7 @@ fn a_machine_stopped_for_long_is_put_out_of_service_if_wanted() {
     let settings = LifecycleSettings { out_of_service_after: Some(after), ..LifecycleSettings::default() };
     let node = node(ConditionStatus::Unknown).build();
     let taints_at = |node: &Node, seconds: &[u64]| {
-        let track = seconds.iter().fold(Track::new(node, at(NOW)), |track, second| {
+        let track = seconds.iter().fold(Track::new(node, at(NOW), &settings), |track, second| {
             track.record(node, &stopped(*second), Canary::Seen, at(*second), &settings)
         });
         let now = *seconds.last().expect("an answer");
@@ -171,7 +171,7 @@ fn a_machine_stopped_for_long_is_put_out_of_service_if_wanted() {
 fn looks_at_a_node_that_stays_as_it_is_grow_rare() {
     let settings = LifecycleSettings::default();
     let node = node(ConditionStatus::Unknown).build();
-    let mut track = Track::new(&node, at(0));
+    let mut track = Track::new(&node, at(0), &settings);
     let mut gaps = Vec::new();
     for _ in 0..7 {
         let asked = track.next;
@@ -186,11 +186,38 @@ fn looks_at_a_node_that_stays_as_it_is_grow_rare() {
 }
 
 #[test]
+fn a_node_that_is_only_starting_is_not_looked_at_yet() {
+    let settings = LifecycleSettings::default();
+    let next = |node: fixtures::Node| Track::new(&node.created(NOW).build(), at(NOW + 5), &settings).next;
+    assert_eq!(next(node(ConditionStatus::False).ready(ConditionStatus::False, NOW)), at(NOW + 60));
+    assert_eq!(next(fixtures::Node::new().without_ready()), at(NOW + 60));
+    assert_eq!(next(node(ConditionStatus::False).ready(ConditionStatus::False, NOW + 10)), at(NOW + 5), "it was Ready");
+}
+
+#[test]
+fn only_initialised_nodes_that_are_not_ready_are_watched() {
+    let down = || node(ConditionStatus::Unknown);
+    assert!(is_watched(&down().build()) && is_watched(&down().without_ready().build()));
+    for other in [node(ConditionStatus::True), down().uninitialized(), down().deleting(), down().provider_id("")] {
+        assert!(!is_watched(&other.build()));
+    }
+}
+
+#[test]
+fn another_daemon_begins_anew() {
+    let settings = LifecycleSettings::default();
+    let node = node(ConditionStatus::Unknown).build();
+    let mut track = Track::new(&node, at(0), &settings).record(&node, &not_found(0), Canary::Seen, at(0), &settings);
+    track.restart(at(7));
+    assert_eq!(track, Track::new(&node, at(7), &settings));
+}
+
+#[test]
 fn without_a_canary_it_is_asked_again_at_growing_intervals() {
     let settings = LifecycleSettings::default();
     let node = node(ConditionStatus::Unknown).build();
     let asked = |track: Track, second, canary| track.record(&node, &not_found(second), canary, at(second), &settings);
-    let track = asked(Track::new(&node, at(0)), 0, Canary::Missing);
+    let track = asked(Track::new(&node, at(0), &settings), 0, Canary::Missing);
     assert_eq!(track.next, at(5));
     let track = asked(track, 5, Canary::Missing);
     assert_eq!(track.next, at(15));
@@ -202,7 +229,7 @@ fn without_a_canary_it_is_asked_again_at_growing_intervals() {
 fn what_holds_a_removal_shows_as_a_condition_until_it_passes() {
     let settings = LifecycleSettings::default();
     let held = |node: &Node, observed: &Observed| {
-        let before = Track::new(node, at(0)).record(node, &not_found(100), Canary::Seen, at(100), &settings);
+        let before = Track::new(node, at(0), &settings).record(node, &not_found(100), Canary::Seen, at(100), &settings);
         let track = before.record(node, observed, Canary::Absent, at(NOW), &settings);
         let served = [Account { id: "acc".to_owned(), region: "r1".to_owned() }];
         decide(node, observed, &track, pool(&served), &settings, at(NOW))
@@ -230,7 +257,7 @@ fn a_provider_that_is_wrong_about_everything_removes_nothing() {
     let served = [Account { id: "acc".to_owned(), region: "r1".to_owned() }];
     let check = |case: &str, answer: &dyn Fn(u64) -> Observed, canary: Canary, auth_fault: Option<u64>| {
         let node = node(ConditionStatus::Unknown).build();
-        let mut track = Track::new(&node, at(NOW));
+        let mut track = Track::new(&node, at(NOW), &settings);
         for second in (NOW..NOW + 1200).step_by(60) {
             let observed = answer(second);
             track = track.record(&node, &observed, canary, at(second), &settings);
