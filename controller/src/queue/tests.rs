@@ -209,7 +209,9 @@ async fn keys_added_one_after_the_other_come_in_full_batches() {
             log.lock().expect("lock").push(batch.len());
             async move {
                 tokio::time::sleep(Duration::from_millis(30)).await;
-                batch.into_iter().for_each(|taken| taken.finish(Outcome::Done));
+                for taken in batch {
+                    taken.finish(Outcome::Done);
+                }
             }
         };
         running.run_batches(BATCHING, stopping, work).await;
@@ -240,7 +242,9 @@ async fn a_key_of_a_batch_comes_back_without_waiting_for_the_others() {
             log.lock().expect("lock").push(keys);
             async move {
                 let (slow, quick): (Vec<_>, Vec<_>) = batch.into_iter().partition(|taken| taken.key() == "slow");
-                quick.into_iter().for_each(|taken| taken.finish(Outcome::Done));
+                for taken in quick {
+                    taken.finish(Outcome::Done);
+                }
                 tokio::time::sleep(Duration::from_secs(60)).await;
                 drop(slow);
             }

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use self::state::State;
-use super::{Claim, claim, reference};
+use super::claim::{Claim, claim, reference};
 use crate::{
     clock,
     context::Context,

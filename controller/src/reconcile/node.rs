@@ -28,7 +28,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
-use super::{Claim, claim, reference};
+use super::claim::{Claim, claim, reference};
 use crate::{
     clock,
     context::Context,
@@ -200,7 +200,7 @@ impl Worker {
         let before = epoch.replace(info.epoch.clone());
         if before.is_some_and(|before| before != info.epoch) {
             // A new daemon may do what the old one could not.
-            self.add_all(|node| node::is_uninitialized(node));
+            self.add_all(node::is_uninitialized);
         }
         self.refresh(self.ctx.config.node.status_update_frequency / 2);
     }
@@ -248,7 +248,7 @@ impl Worker {
         for taken in batch {
             match self.ctx.nodes.get(taken.key()) {
                 Some(node) if node::concerns_us(&node, self.settings) && self.claims(&node) => {
-                    nodes.push((taken, node))
+                    nodes.push((taken, node));
                 }
                 _ => {
                     self.memory.forget(taken.key());
@@ -260,7 +260,10 @@ impl Worker {
             return;
         }
         if self.provider.info().is_none() {
-            return nodes.into_iter().for_each(|(taken, _)| taken.finish(Outcome::Park(AWAY.to_owned())));
+            for (taken, _) in nodes {
+                taken.finish(Outcome::Park(AWAY.to_owned()));
+            }
+            return;
         }
         let hinted = nodes.iter().filter(|(_, node)| self.memory.take_hint(&node.name)).count() > 0;
         let references = nodes.iter().map(|(_, node)| reference(node)).collect();

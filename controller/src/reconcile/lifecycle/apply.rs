@@ -42,7 +42,9 @@ impl Monitor {
     pub(super) async fn follow(&self, nodes: &[Arc<Node>], looked: Vec<Looked>, info: &Info) {
         let pool = {
             let mut state = self.state();
-            looked.iter().for_each(|looked| state.record(looked, &info.accounts, &self.settings));
+            for looked in &looked {
+                state.record(looked, &info.accounts, &self.settings);
+            }
             state.pool(nodes, &info.accounts, self.settings.removal.window, clock::now())
         };
         let open = pool.breaker_is_open(&self.settings.removal);

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use controller_core::{
-    fault::Retry,
     names::event_source,
     node::{self, Decision, Loudness, Problem},
     provider::Observed,
@@ -15,7 +14,7 @@ use crate::{
     clock,
     kube::{events::ObjectRef, node_writes::WriteError},
     queue::Outcome,
-    reconcile::{Claim, claim, outcome},
+    reconcile::claim::{Claim, claim, outcome},
 };
 
 /// Tries of a write whose Node others keep changing.
@@ -54,13 +53,12 @@ impl Worker {
     /// Decides and writes, again from the Node as it is after each write or conflict, until nothing is left to write.
     async fn apply(&self, seen: &Node, observed: &Observed) -> Result<Applied, WriteError> {
         let mut node = seen.clone();
-        let mut initialised = false;
         let mut addresses_written = false;
         for _ in 0..TRIES {
             let (plan, initialises) = match node::decide(&node, observed, self.settings) {
                 Decision::Apply { plan, initialises } => (plan, initialises),
                 Decision::Hold(problem) => return Ok(Applied::Held(problem)),
-                Decision::Ignore => return Ok(Applied::Done { initialised }),
+                Decision::Ignore => return Ok(Applied::Done { initialised: false }),
             };
             // Addresses that did not stay as they were written (an admission webhook?) must not keep us here.
             if let Some(addresses) = plan.addresses.filter(|_| !addresses_written) {
@@ -68,15 +66,12 @@ impl Worker {
                 addresses_written = true;
                 continue;
             }
-            let Some(patch) = plan.patch else { return Ok(Applied::Done { initialised }) };
+            let Some(patch) = plan.patch else { return Ok(Applied::Done { initialised: false }) };
             if !patch.labels.kept.is_empty() {
                 tracing::debug!(node = node.name, labels = ?patch.labels.kept, "labels written by others are left alone");
             }
             match self.writer.patch(&node, &patch).await {
-                Ok(_) => {
-                    initialised |= initialises;
-                    return Ok(Applied::Done { initialised });
-                }
+                Ok(_) => return Ok(Applied::Done { initialised: initialises }),
                 Err(WriteError::Conflict) => {
                     tokio::time::sleep(TRY_AGAIN.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
                     node = self.fresh(seen).await?;
@@ -113,11 +108,8 @@ impl Worker {
         if self.is_worth_saying(node, problem, uninitialized, times) {
             self.tell(node, true, problem.reason(), &problem.to_string());
         }
-        match (uninitialized, problem.retry()) {
-            (true, retry) => outcome(retry),
-            // The periodic look comes back to it; a throttled provider is left in peace until then.
-            (false, Retry::Backoff | Retry::After(_) | Retry::Slow | Retry::Halt) => Outcome::Done,
-        }
+        // An initialised Node works; the periodic look comes back to it.
+        if uninitialized { outcome(problem.retry()) } else { Outcome::Done }
     }
 
     /// Whether a person should read of it on the Node.
