@@ -104,11 +104,6 @@ impl Registrar<'_> {
         self.add(name, help, Counter::default())
     }
 
-    /// A gauge of whole numbers.
-    pub(crate) fn gauge(&mut self, name: &str, help: &str) -> Gauge {
-        self.add(name, help, Gauge::default())
-    }
-
     /// A gauge of fractions.
     pub(crate) fn float_gauge(&mut self, name: &str, help: &str) -> FloatGauge {
         self.add(name, help, FloatGauge::default())

@@ -110,16 +110,6 @@ impl Provider {
         &self.0.remote.endpoint
     }
 
-    /// The endpoint as written on the command line.
-    pub fn endpoint(&self) -> &str {
-        &self.0.endpoint
-    }
-
-    /// What the provider last said of itself, be it away or not. Ownership goes by this.
-    pub fn last_info(&self) -> Option<Arc<Info>> {
-        self.0.status.borrow().info().cloned()
-    }
-
     /// What the provider said of itself. `None` unless it is connected, has shaken hands and serves.
     pub fn info(&self) -> Option<Arc<Info>> {
         match &*self.0.status.borrow() {

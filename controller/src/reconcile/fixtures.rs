@@ -17,11 +17,21 @@ use crate::{
     },
     metrics::Metrics,
     progress::Progress,
-    provider::{Cluster, Deadlines, Dialer, Provider, Providers, Remote, Settings},
+    provider::{
+        Provider, Providers,
+        testing::{self, Daemon},
+    },
 };
 
-/// A context, the script that answers its requests, and the script that gets its Events.
+/// A context whose provider is away, the script that answers its requests, and the script that gets its Events.
 pub(crate) fn context() -> (Arc<Context>, ScriptedApi, ScriptedApi) {
+    let daemon = Daemon::new();
+    daemon.refuse(true);
+    context_with(&daemon, Config::default())
+}
+
+/// A context with this provider and configuration.
+pub(crate) fn context_with(daemon: &Daemon, config: Config) -> (Arc<Context>, ScriptedApi, ScriptedApi) {
     let (client, api) = ScriptedApi::new();
     let (event_client, events) = ScriptedApi::new();
     let metrics = Arc::new(Metrics::new());
@@ -30,36 +40,31 @@ pub(crate) fn context() -> (Arc<Context>, ScriptedApi, ScriptedApi) {
         client,
         nodes: Cache::new(),
         services: Cache::new(),
-        providers: Providers::start(vec![nowhere()], &settings(), &metrics.provider, &stop),
+        providers: Providers::start(vec![daemon.remote()], &testing::settings(), &metrics.provider, &stop),
         events: Recorder::new(&event_client, Arc::clone(&metrics)),
         metrics,
-        config: Arc::new(Config::default()),
+        config: Arc::new(config),
         progress: Progress::default(),
         stop,
     };
     (Arc::new(context), api, events)
 }
 
-/// The only provider of [`context`]; it is away.
+/// The only provider of a context.
 pub(crate) fn provider(context: &Context) -> Provider {
     context.providers.all()[0].clone()
 }
 
-fn nowhere() -> Remote {
-    Remote {
-        endpoint: "unix:/nonexistent/provider.sock".to_owned(),
-        dialer: Dialer::unix("/nonexistent/provider.sock"),
-    }
-}
-
-fn settings() -> Settings {
-    Settings {
-        cluster: Cluster { id: "test".to_owned(), name: "test".to_owned() },
-        default_provider: None,
-        classes: std::collections::BTreeMap::new(),
-        accounts: Vec::new(),
-        deadlines: Deadlines::default(),
-    }
+/// Fills the context's cache of Nodes with these objects: answers the listing, and leaves the watch without news.
+pub(crate) async fn list_nodes(context: &Context, api: &mut ScriptedApi, objects: Vec<Value>) -> Call {
+    let (nodes, client, stop) = (context.nodes.clone(), context.client.clone(), context.stop.clone());
+    tokio::spawn(async move { nodes.follow(kube::Api::all(client), stop).await });
+    let list =
+        json!({"kind": "NodeList", "apiVersion": "v1", "metadata": {"resourceVersion": "100"}, "items": objects});
+    api.next().await.answer(200, &list);
+    context.nodes.wait_synced().await;
+    // The watch: it lives as long as it is not answered.
+    api.next().await
 }
 
 /// A Node object with these metadata, spec and status.

@@ -29,6 +29,12 @@ struct Loop {
 }
 
 const ALL: &[Loop] = &[
+    Loop { controller: Controller::Node, needs: Capability::Instances, run: |ctx| Box::pin(reconcile::node::run(ctx)) },
+    Loop {
+        controller: Controller::NodeLifecycle,
+        needs: Capability::Instances,
+        run: |ctx| Box::pin(reconcile::lifecycle::run(ctx)),
+    },
     Loop {
         controller: Controller::Service,
         needs: Capability::LoadBalancers,

@@ -1,3 +1,4 @@
+use cloud_provider_api::v1;
 use controller_core::{
     fault::Origin,
     provider::{Absence, Account, Instance, InstanceState},
@@ -6,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    config::Config,
     kube::scripted::ScriptedApi,
-    provider::Limits,
+    provider::testing::{self, Daemon},
     reconcile::fixtures::{self, next_event, what},
 };
 
@@ -19,17 +21,7 @@ fn monitor() -> (Arc<Monitor>, ScriptedApi, ScriptedApi) {
 }
 
 fn info() -> Info {
-    Info {
-        name: "fake".to_owned(),
-        version: "1".to_owned(),
-        epoch: "e1".to_owned(),
-        schemes: vec!["fake".to_owned()],
-        accounts: vec![Account { id: "acc".to_owned(), region: "r1".to_owned() }],
-        capabilities: std::collections::BTreeSet::new(),
-        limits: Limits::default(),
-        annotation_prefixes: Vec::new(),
-        tenants: Vec::new(),
-    }
+    Info { accounts: vec![Account { id: "acc".to_owned(), region: "r1".to_owned() }], ..testing::info() }
 }
 
 fn object(name: &str, ready: &str, extra: Value) -> Value {
@@ -265,4 +257,80 @@ fn only_a_change_of_readiness_is_urgent() {
     assert!(change(None, Some("Unknown")), "found so at the start");
     assert!(!change(None, Some("True")) && !change(Some("True"), Some("True")) && !change(Some("Unknown"), None));
     assert!(!change(Some("False"), Some("Unknown")), "not Ready either way");
+}
+
+/// A daemon that knows every machine but these.
+fn daemon_without(absent: &'static [&'static str]) -> Daemon {
+    let daemon = Daemon::new();
+    daemon.on_instances(move |request| async move {
+        let mut answer = testing::all_found(&request);
+        for result in &mut answer.results {
+            match &mut result.answer {
+                answer if absent.contains(&result.node_name.as_str()) => {
+                    let absent =
+                        v1::InstanceAbsent { account: "a1".into(), region: "r1".into(), evidence: "404".into() };
+                    *answer = Some(v1::instance_result::Answer::NotFound(absent));
+                }
+                Some(v1::instance_result::Answer::Found(machine)) => machine.region = "r1".into(),
+                _ => {}
+            }
+        }
+        Ok(answer)
+    });
+    daemon
+}
+
+fn of_test(name: &str, ready: &str) -> Value {
+    let mut object = object(name, ready, Value::Null);
+    object["spec"]["providerID"] = format!("test://{name}").into();
+    object
+}
+
+/// As configured by default, but without waiting for a second answer.
+fn unconfirmed() -> Config {
+    let mut config = Config::default();
+    config.lifecycle.removal.confirm_interval = Duration::ZERO;
+    config
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_not_ready_is_looked_at_at_once_with_a_canary() {
+    let daemon = daemon_without(&["gone"]);
+    let (context, mut api, _events) = fixtures::context_with(&daemon, unconfirmed());
+    let objects = vec![of_test("gone", "Unknown"), of_test("c1", "True"), of_test("c2", "True")];
+    let _watch = fixtures::list_nodes(&context, &mut api, objects).await;
+    let running = tokio::spawn(run(Arc::clone(&context)));
+    let call = api.next().await;
+    assert_eq!(what(&call), "DELETE /api/v1/nodes/gone");
+    assert_eq!(daemon.calls("BatchGetInstances").len(), 1);
+    call.answer(200, &json!({"kind": "Status", "status": "Success"}));
+    context.stop.cancel();
+    running.await.expect("it ends in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_without_a_canary_stays_and_says_so() {
+    let daemon = daemon_without(&["gone", "too"]);
+    let (context, mut api, _events) = fixtures::context_with(&daemon, unconfirmed());
+    let objects = vec![of_test("gone", "Unknown"), of_test("too", "True")];
+    let _watch = fixtures::list_nodes(&context, &mut api, objects).await;
+    let running = tokio::spawn(run(Arc::clone(&context)));
+    let call = api.next().await;
+    assert_eq!(what(&call), "PATCH /api/v1/nodes/gone/status");
+    assert_eq!(call.body["status"]["conditions"][0]["reason"], "CanaryAbsent");
+    call.answer(200, &of_test("gone", "Unknown"));
+    context.stop.cancel();
+    running.await.expect("it ends in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_asked_while_every_node_is_ready() {
+    let daemon = Daemon::new();
+    let (context, mut api, _events) = fixtures::context_with(&daemon, Config::default());
+    let _watch = fixtures::list_nodes(&context, &mut api, vec![of_test("a", "True"), of_test("b", "True")]).await;
+    let running = tokio::spawn(run(Arc::clone(&context)));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(daemon.calls("BatchGetInstances").is_empty() && api.try_next().is_none());
+    context.stop.cancel();
+    running.await.expect("it ends in order");
 }

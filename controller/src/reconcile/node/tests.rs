@@ -1,14 +1,20 @@
+use std::collections::HashMap;
+
+use cloud_provider_api::v1;
 use controller_core::{
     fault::{Code, Fault, Origin, reason},
     provider::{Instance, InstanceState},
     time::Timestamp,
     view::{AddressType, NodeAddress},
 };
+use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    config::Config,
     kube::scripted::ScriptedApi,
+    provider::testing::{self, Daemon},
     reconcile::fixtures::{self, next_event, what},
 };
 
@@ -195,4 +201,114 @@ async fn addresses_that_do_not_stay_do_not_keep_the_worker() {
     assert_eq!(what(&call), "PATCH /api/v1/nodes/n1");
     call.answer(200, &altered);
     assert_eq!(done.await.expect("no panic"), Outcome::Done);
+}
+
+/// A daemon that gives every machine an address and an id, and takes its time.
+fn daemon() -> Daemon {
+    let daemon = Daemon::new();
+    daemon.on_instances(|request| async move {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let mut answer = testing::all_found(&request);
+        for result in &mut answer.results {
+            if let Some(v1::instance_result::Answer::Found(machine)) = &mut result.answer {
+                machine.addresses =
+                    vec![v1::NodeAddress { r#type: v1::AddressType::InternalIp.into(), address: "10.0.0.1".into() }];
+            }
+        }
+        Ok(answer)
+    });
+    daemon
+}
+
+fn named(name: &str) -> Value {
+    let mut object = tainted("1");
+    object["metadata"]["name"] = name.into();
+    object["metadata"]["uid"] = format!("uid-{name}").into();
+    object
+}
+
+/// Answers writes to Nodes as an apiserver would; gives the requests for each, in order, once `count` Nodes have lost their
+/// taint.
+async fn serve_writes(api: &mut ScriptedApi, count: usize) -> HashMap<String, Vec<String>> {
+    let mut nodes: HashMap<String, Value> = HashMap::new();
+    let mut requests: HashMap<String, Vec<String>> = HashMap::new();
+    let mut initialised = 0;
+    while initialised < count {
+        let call = api.next().await;
+        let name = call.path.split('/').nth(4).expect("a Node").to_owned();
+        requests.entry(name.clone()).or_default().push(what(&call));
+        let object = nodes.entry(name.clone()).or_insert_with(|| named(&name));
+        if let Some(addresses) = call.body["status"].get("addresses") {
+            object["status"]["addresses"] = addresses.clone();
+        }
+        if call.body["spec"]["taints"] == json!([]) {
+            assert_ne!(object["status"]["addresses"], Value::Null, "{name} was open for pods without addresses");
+            assert_ne!(call.body["spec"]["providerID"], Value::Null);
+            initialised += 1;
+        }
+        let object = object.clone();
+        call.answer(200, &object);
+    }
+    requests
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_nodes_cost_few_look_ups_and_two_writes_each() {
+    let daemon = daemon();
+    let (context, mut api, _events) = fixtures::context_with(&daemon, Config::default());
+    let objects = (0..550).map(|n| named(&format!("n{n}"))).collect();
+    let _watch = fixtures::list_nodes(&context, &mut api, objects).await;
+    let running = tokio::spawn(run(Arc::clone(&context)));
+    let requests = serve_writes(&mut api, 550).await;
+    assert_eq!(requests.len(), 550);
+    for (name, requests) in requests {
+        let path = format!("PATCH /api/v1/nodes/{name}");
+        assert_eq!(requests, [format!("{path}/status"), path]);
+    }
+    let calls = daemon.calls("BatchGetInstances").len();
+    assert!(calls <= 6 + 5, "{calls} look-ups for 550 nodes");
+    context.stop.cancel();
+    running.await.expect("it ends in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_waits_for_its_provider_and_goes_on_when_it_comes() {
+    let daemon = daemon();
+    daemon.refuse(true);
+    let (context, mut api, mut events) = fixtures::context_with(&daemon, Config::default());
+    let _watch = fixtures::list_nodes(&context, &mut api, vec![named("n1")]).await;
+    let running = tokio::spawn(run(Arc::clone(&context)));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(api.try_next().is_none() && events.try_next().is_none());
+    daemon.refuse(false);
+    let requests = serve_writes(&mut api, 1).await;
+    assert_eq!(requests["n1"].len(), 2);
+    context.stop.cancel();
+    running.await.expect("it ends in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nothing_to_do_there_is_one_look_a_period_and_no_write() {
+    let daemon = daemon();
+    daemon.on_watch(|_| async {
+        let heartbeat = || v1::watch_instances_response::Event::Heartbeat(v1::Heartbeat {});
+        let beats = tokio_stream::wrappers::IntervalStream::new(interval(Duration::from_secs(30)));
+        Ok(testing::pages(beats.map(move |_| Ok(v1::WatchInstancesResponse { event: Some(heartbeat()) }))))
+    });
+    let (context, mut api, _events) = fixtures::context_with(&daemon, Config::default());
+    let settled = |n: usize| {
+        let mut object = named(&format!("n{n}"));
+        object["spec"] = json!({"providerID": format!("test://n{n}")});
+        object["status"] = json!({"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]});
+        object
+    };
+    let _watch = fixtures::list_nodes(&context, &mut api, (0..250).map(settled).collect()).await;
+    let running = tokio::spawn(run(Arc::clone(&context)));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(daemon.calls("BatchGetInstances").len(), 3, "at the start");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(daemon.calls("BatchGetInstances").len(), 9, "and every five minutes");
+    assert!(api.try_next().is_none());
+    context.stop.cancel();
+    running.await.expect("it ends in order");
 }
