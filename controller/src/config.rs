@@ -227,11 +227,11 @@ pub struct AuthenticationConfig {
     pub cache_ttl: Duration,
     /// `--authentication-skip-lookup`: the configmap `extension-apiserver-authentication` is not read.
     pub skip_lookup: bool,
-    /// `--authentication-tolerate-lookup-failure`: nor must it be readable.
+    /// `--authentication-tolerate-lookup-failure`: it need not be readable.
     pub tolerate_lookup_failure: bool,
-    /// `--client-ca-file`: who vouches for client certificates, besides the configmap.
+    /// `--client-ca-file`: who vouches for client certificates, in place of the configmap.
     pub client_ca_file: Option<PathBuf>,
-    /// The front proxy, besides the configmap's.
+    /// `--requestheader-*`: the front proxy, in place of the configmap's.
     pub request_header: Option<RequestHeaderConfig>,
 }
 

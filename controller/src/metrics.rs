@@ -16,7 +16,7 @@ pub(crate) use self::families::Registrar;
 use self::workqueue::QueueFamilies;
 pub use self::{
     families::{CounterVec, FloatGauge, FloatGaugeVec, GaugeVec, HistogramVec},
-    loops::{AppMetrics, EventMetrics, LifecycleMetrics, NodeMetrics, RouteMetrics, ServiceMetrics},
+    loops::{AppMetrics, EventMetrics, LifecycleMetrics, NodeMetrics, RouteMetrics, ServiceMetrics, SliMetrics},
     rest_client::RestClientMetrics,
     workqueue::QueueMetrics,
 };
@@ -25,6 +25,7 @@ pub use self::{
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    sli_registry: Registry,
     queues: QueueFamilies,
     /// cloud-node-controller.
     pub node: NodeMetrics,
@@ -40,6 +41,8 @@ pub struct Metrics {
     pub rest_client: RestClientMetrics,
     /// Leader election and which controllers run.
     pub app: AppMetrics,
+    /// Health checks, shown on a page of their own.
+    pub slis: SliMetrics,
     /// Events sent and dropped.
     pub events: EventMetrics,
 }
@@ -65,7 +68,22 @@ impl Metrics {
         let app = AppMetrics::register(to);
         let events = EventMetrics::register(to);
         process::register(to);
-        Self { registry, queues, node, lifecycle, service, route, provider, rest_client, app, events }
+        let mut sli_registry = Registry::default();
+        let slis = SliMetrics::register(&mut Registrar(&mut sli_registry));
+        Self {
+            registry,
+            sli_registry,
+            queues,
+            node,
+            lifecycle,
+            service,
+            route,
+            provider,
+            rest_client,
+            app,
+            slis,
+            events,
+        }
     }
 
     /// The `workqueue_*` metrics of the queue with this name; the queue tells them what it does.
@@ -84,6 +102,14 @@ impl Metrics {
     /// All metrics in the Prometheus text format 0.0.4, spelled as the Go client spells them.
     pub fn prometheus_text(&self) -> String {
         text::from_open_metrics(&self.open_metrics_text())
+    }
+
+    /// The health checks in the Prometheus text format.
+    pub fn slis_text(&self) -> String {
+        let mut out = String::new();
+        prometheus_client::encoding::text::encode(&mut out, &self.sli_registry)
+            .expect("writing to a string does not fail");
+        text::from_open_metrics(&out)
     }
 }
 

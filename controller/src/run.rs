@@ -14,13 +14,13 @@ use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use controller_core::view;
 use kube::{Api, Client};
-use provider_hop::telemetry::{LogFormat, TelemetryOptions};
+use provider_hop::telemetry::{LogFormat, TelemetryOptions, Verbosity};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::providers::Remotes;
 use crate::{
-    admin::{Health, Scope},
+    admin::{self, Health, Scope},
     args::{self, Command, Flags},
     config::{self, Config},
     context::Context,
@@ -48,7 +48,7 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
         }
         Ok(Command::Version { raw: true }) => printed(&format!("{:#?}\n", version::info())),
         Ok(Command::Run(flags)) => match config::from_flags(&flags) {
-            Ok(config) => started(&flags, config),
+            Ok(config) => started(flags, config),
             Err(faults) => refused(&faults),
         },
         Err(faults) => refused(&faults),
@@ -66,7 +66,7 @@ fn refused(reason: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn started(flags: &Flags, config: Config) -> ExitCode {
+fn started(flags: Flags, config: Config) -> ExitCode {
     // Fails only where it was done before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if let Err(error) = provider_hop::harden_process() {
@@ -81,8 +81,8 @@ fn started(flags: &Flags, config: Config) -> ExitCode {
             Ok(telemetry) => telemetry,
             Err(error) => return refused(&error),
         };
-        log_start(flags);
-        let code = match run(config).await {
+        log_start(&flags);
+        let code = match run(flags, config, telemetry.verbosity()).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "ending");
@@ -119,7 +119,7 @@ fn log_start(flags: &Flags) {
 }
 
 /// Runs until told to stop (`Ok`), or until going on is not possible.
-async fn run(config: Config) -> anyhow::Result<()> {
+async fn run(flags: Flags, config: Config, verbosity: Verbosity) -> anyhow::Result<()> {
     let stop = signals::watch().context("signals cannot be received")?;
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::new());
@@ -140,6 +140,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
     }
     let draining = stop.clone();
     health.add("shutdown", Scope::Ready, move || ok_unless(draining.is_cancelled(), "the process is stopping"));
+    if let Some(settings) = &config.admin {
+        let kube_flags = &config.kube;
+        let (config, health, metrics) = (Arc::clone(&config), health.clone(), Arc::clone(&metrics));
+        let served = admin::Served { config, flags, health, metrics, verbosity: Some(verbosity) };
+        admin::start(settings, served, kube_flags).await?;
+    }
+
     if let Some(candidate) = &mut candidate
         && !candidate.acquire(&stop).await
     {

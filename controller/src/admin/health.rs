@@ -133,18 +133,13 @@ mod tests {
     const LIVEZ: Probe = Probe::ALL[1];
     const READYZ: Probe = Probe::ALL[2];
 
-    fn good() -> Result<(), String> {
-        Ok(())
-    }
+    /// A check by name, when it counts, and whether it is well.
+    type Given<'a> = (&'a str, Scope, bool);
 
-    fn bad() -> Result<(), String> {
-        Err("a secret reason".to_owned())
-    }
-
-    fn health(checks: &[(&str, Scope, fn() -> Result<(), String>)]) -> Health {
+    fn health(checks: &[Given<'_>]) -> Health {
         let health = Health::default();
-        for (name, scope, run) in checks {
-            health.add(*name, *scope, *run);
+        for (name, scope, well) in checks.iter().copied() {
+            health.add(name, scope, move || if well { Ok(()) } else { Err("a secret reason".to_owned()) });
         }
         health
     }
@@ -155,24 +150,24 @@ mod tests {
         for (checks, verbose, excluded, healthy, text) in [
             (&[][..], false, &[][..], true, "ok"),
             (&[], true, &[], true, "[+]ping ok\nhealthz check passed\n"),
-            (&[("good", Scope::Live, good as fn() -> _)], false, &[], true, "ok"),
-            (&[("good", Scope::Live, good)], true, &[], true, "[+]good ok\nhealthz check passed\n"),
+            (&[("good", Scope::Live, true)], false, &[], true, "ok"),
+            (&[("good", Scope::Live, true)], true, &[], true, "[+]good ok\nhealthz check passed\n"),
             (
-                &[("good", Scope::Live, good), ("bad", Scope::Live, bad)],
+                &[("good", Scope::Live, true), ("bad", Scope::Live, false)],
                 false,
                 &[],
                 false,
                 "[+]good ok\n[-]bad failed: reason withheld\nhealthz check failed\n",
             ),
             (
-                &[("good", Scope::Live, good), ("bad", Scope::Live, bad)],
+                &[("good", Scope::Live, true), ("bad", Scope::Live, false)],
                 true,
                 &["bad"],
                 true,
                 "[+]good ok\n[+]bad excluded: ok\nhealthz check passed\n",
             ),
             (
-                &[("good", Scope::Live, good)],
+                &[("good", Scope::Live, true)],
                 true,
                 &["other"],
                 true,
@@ -187,15 +182,15 @@ mod tests {
 
     #[test]
     fn checks_added_later_take_effect() {
-        let health = health(&[("good", Scope::Live, good)]);
+        let health = health(&[("good", Scope::Live, true)]);
         assert!(health.verdict(LIVEZ, false, &[]).healthy);
-        health.add("bad", Scope::Live, bad);
+        health.add("bad", Scope::Live, || Err("broken".to_owned()));
         assert!(!health.verdict(LIVEZ, false, &[]).healthy);
     }
 
     #[test]
     fn what_is_only_about_readiness_restarts_nothing() {
-        let health = health(&[("provider-0", Scope::Ready, bad)]);
+        let health = health(&[("provider-0", Scope::Ready, false)]);
         assert!(health.verdict(LIVEZ, false, &[]).healthy);
         assert!(health.verdict(HEALTHZ, false, &[]).healthy);
         let ready = health.verdict(READYZ, false, &[]);
@@ -204,7 +199,7 @@ mod tests {
 
     #[test]
     fn one_check_can_be_asked_by_name() {
-        let health = health(&[("good", Scope::Live, good), ("bad", Scope::Live, bad)]);
+        let health = health(&[("good", Scope::Live, true), ("bad", Scope::Live, false)]);
         assert_eq!(health.single(HEALTHZ, "good").map(|verdict| verdict.text), Some("ok".to_owned()));
         assert_eq!(health.single(HEALTHZ, "bad").map(|verdict| verdict.healthy), Some(false));
         assert_eq!(health.single(HEALTHZ, "other"), None);

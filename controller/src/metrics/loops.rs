@@ -67,14 +67,19 @@ pub struct AppMetrics {
     pub running: GaugeVec<2>,
     /// 1 for each feature gate that is on, by name and stage.
     pub feature_enabled: GaugeVec<2>,
-    /// Results of health checks, by name, type and status.
-    pub health_checks: CounterVec<3>,
-    /// Last result of each health check, by name and type: 1 good, 0 bad.
-    pub health_check: GaugeVec<2>,
     /// Requests to the admin server, by path and status code. Ours.
     pub admin_requests: CounterVec<2>,
     /// Seconds of delegated token and access reviews, by kind and result. Ours.
     pub reviews: HistogramVec<2>,
+}
+
+/// Health checks.
+#[derive(Clone, Debug)]
+pub struct SliMetrics {
+    /// Results of health checks, by name, type and status.
+    pub health_checks: CounterVec<3>,
+    /// Last result of each health check, by name and type: 1 good, 0 bad.
+    pub health_check: GaugeVec<2>,
 }
 
 /// Events.
@@ -213,16 +218,6 @@ impl AppMetrics {
                 "This metric records the data about the stage and enablement of a k8s feature",
                 ["name", "stage"],
             ),
-            health_checks: to.counters(
-                "kubernetes_healthchecks",
-                "This metric records the results of all healthcheck",
-                ["name", "type", "status"],
-            ),
-            health_check: to.gauges(
-                "kubernetes_healthcheck",
-                "This metric records the result of a single healthcheck",
-                ["name", "type"],
-            ),
             admin_requests: to.counters(
                 "cloud_controller_manager_admin_requests",
                 "Requests to the admin server, by path and status code",
@@ -233,6 +228,23 @@ impl AppMetrics {
                 "Duration of delegated token and access reviews, by kind and result",
                 ["kind", "result"],
                 &exponential(0.001, 2.0, 14),
+            ),
+        }
+    }
+}
+
+impl SliMetrics {
+    pub(super) fn register(to: &mut Registrar<'_>) -> Self {
+        Self {
+            health_checks: to.counters(
+                "kubernetes_healthchecks",
+                "This metric records the results of all healthcheck",
+                ["name", "type", "status"],
+            ),
+            health_check: to.gauges(
+                "kubernetes_healthcheck",
+                "This metric records the result of a single healthcheck",
+                ["name", "type"],
             ),
         }
     }
