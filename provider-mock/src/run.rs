@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::{Args, MockProvider, cloud::Cloud, control, scenario::Scenario, serve, traffic::Traffic};
 
 /// How often a scenario file is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Runs the daemon until SIGTERM.
 pub async fn run(args: Args) -> ExitCode {
@@ -68,11 +68,15 @@ impl Source {
 
     /// Takes over the file whenever it changes. One that cannot be used is reported, and the last good one stays.
     async fn follow(self, provider: MockProvider, mut known: String) {
+        let mut seen = known.clone();
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(path) = &self.path else { return };
             let Ok(text) = tokio::fs::read_to_string(path).await else { continue };
-            if text == known {
+            // Twice the same: nobody is in the middle of writing it.
+            let settled = text == seen;
+            seen.clone_from(&text);
+            if text == known || !settled {
                 continue;
             }
             match self.parse(&text) {

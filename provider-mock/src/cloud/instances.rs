@@ -216,7 +216,8 @@ impl State {
         }
         addresses.extend(ip.map(|ip| Address::new(AddressKind::InternalIP, ip.to_string())));
         addresses.push(Address::new(AddressKind::Hostname, name));
-        addresses.push(Address::new(AddressKind::InternalDNS, format!("{name}.{region}.mock.internal")));
+        let dns = Address::new(AddressKind::InternalDNS, format!("{name}.{region}.mock.internal"));
+        addresses.extend(Some(dns).filter(|dns| dns.fault().is_none()));
         addresses
     }
 

@@ -47,6 +47,11 @@ impl Operation {
         Self::DeleteRoute,
     ];
 
+    /// Whether the daemon makes it for its callers, so that rules can hit it. The others happen behind its back.
+    pub const fn is_made_by_the_daemon(self) -> bool {
+        !matches!(self, Self::RunInstance | Self::AdoptInstance | Self::ModifyInstance | Self::TerminateInstance)
+    }
+
     /// Its name.
     pub const fn as_str(self) -> &'static str {
         match self {

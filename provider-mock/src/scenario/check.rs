@@ -118,7 +118,8 @@ pub(crate) fn rule_faults(rules: &[Rule]) -> Vec<Fault> {
 fn faults_of_rule(rule: &Rule) -> Vec<Fault> {
     let mut faults = Vec::new();
     let calls = || service::methods().map(str::to_owned);
-    let operations = || Operation::ALL.iter().map(|operation| format!("cloud.{operation}"));
+    let made = Operation::ALL.iter().filter(|operation| operation.is_made_by_the_daemon());
+    let operations = || made.clone().map(|operation| format!("cloud.{operation}"));
     for glob in &rule.matching.method {
         if !calls().chain(operations()).any(|name| glob.matches(&name)) {
             let fault = format!(

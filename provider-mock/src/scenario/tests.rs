@@ -62,6 +62,7 @@ rules:
 - {when: {nth: 0, probability: 2}, effects: [{throttle: {rate: 0}}]}
 - {match: {method: Handshake}, effects: [{lie: emptyIngress}]}
 - {match: {method: cloud.*}, effects: [{loseAnswer: {}}]}
+- {match: {method: cloud.RunInstance}, effects: [hang]}
 ",
     );
     for part in [
@@ -80,6 +81,7 @@ rules:
         "rules[2].effects[0]: throttle",
         "rules[3].effects[0]: EmptyIngress bends only answers of EnsureLoadBalancer",
         "rules[4].effects[0]: loseAnswer by drop",
+        "rules[5].match.method: \"cloud.RunInstance\"",
     ] {
         assert!(error.contains(part), "{error}\ndoes not say {part}");
     }

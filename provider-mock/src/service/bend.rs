@@ -6,8 +6,9 @@ use std::{
 };
 
 use cloud_provider_api::v1::{self, instance_result::Answer as InstanceAnswer, load_balancer_state::Phase};
+use provider_kit::Paged;
 
-use super::pages::{Listing, Page};
+use super::pages::Listing;
 use crate::{
     cloud::Time,
     scenario::{Glob, Lie, StaleReads},
@@ -192,12 +193,12 @@ impl Answer for RouteResults {
     }
 }
 
-impl<P: Page> Answer for Listing<P> {
+impl<P: Paged> Answer for Listing<P> {
     fn bend(&mut self, lie: &Lie, _: &Bending<'_>) {
         match lie {
             Lie::EmptyInventory => *self = Self::of(Vec::new(), 1, self.observed_at),
             Lie::TruncateList(pages) => {
-                self.items.truncate(*pages);
+                self.pages.truncate(*pages);
                 self.complete = None;
             }
             Lie::WrongTotal => self.complete = self.complete.map(|total| total + 1),

@@ -19,6 +19,9 @@ use crate::{
     scenario::{Effect, LoseAnswer, LoseBy, Point},
 };
 
+/// How long the daemon waits for its cloud.
+const CLOUD_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A call under way.
 pub(crate) struct Call {
     method: &'static str,
@@ -110,7 +113,11 @@ impl MockProvider {
     async fn before(&self, hit: &Hit, call: Option<&Call>) -> Result<(), Refusal> {
         match &hit.effect {
             Effect::Delay(delay) => pause(delay.fixed).await,
-            Effect::Hang => std::future::pending().await,
+            Effect::Hang if call.is_some() => std::future::pending().await,
+            Effect::Hang => {
+                pause(CLOUD_TIMEOUT).await;
+                return Err(Refusal::new(Reason::TimedOut, "the cloud did not answer in time"));
+            }
             Effect::NewEpoch => self.renew_epoch(),
             Effect::Fail(failure) if failure.at == Point::Before && hit.nodes.is_none() => {
                 return Err(Refusal::told(failure, &hit.rule));

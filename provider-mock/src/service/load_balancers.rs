@@ -241,7 +241,9 @@ impl MockProvider {
         let service = change.service_key();
         for step in plan(&there, &self.cloud().members(there.members), &change.wanted) {
             let act = |cloud: &Cloud| match step.clone() {
-                Step::PutListener(listener) => cloud.put_listener(&there.id, listener),
+                Step::CreateListener(listener) | Step::ModifyListener(listener) => {
+                    cloud.put_listener(&there.id, listener)
+                }
                 Step::DeleteListener(protocol, port) => cloud.delete_listener(&there.id, protocol, port),
                 Step::SetAttributes(attributes) => cloud.set_attributes(&there.id, attributes),
                 Step::SetMembers(members) => cloud.set_members(&there.id, members),

@@ -19,7 +19,8 @@ pub(crate) struct Wanted {
 /// One mutating call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Step {
-    PutListener(Listener),
+    CreateListener(Listener),
+    ModifyListener(Listener),
     DeleteListener(Protocol, u16),
     SetAttributes(Attributes),
     SetMembers(Arc<MemberSet>),
@@ -39,8 +40,10 @@ pub(crate) fn plan(there: &LoadBalancer, members: &Arc<MemberSet>, wanted: &Want
         steps.push(Step::DeleteListener(listener.protocol, listener.port));
     }
     for listener in &wanted.listeners {
-        if there.listener(listener.protocol, listener.port) != Some(listener) {
-            steps.push(Step::PutListener(listener.clone()));
+        match there.listener(listener.protocol, listener.port) {
+            None => steps.push(Step::CreateListener(listener.clone())),
+            Some(other) if other != listener => steps.push(Step::ModifyListener(listener.clone())),
+            Some(_) => {}
         }
     }
     if let Some(attributes) = &wanted.attributes
@@ -62,10 +65,11 @@ pub(crate) fn plan(there: &LoadBalancer, members: &Arc<MemberSet>, wanted: &Want
 }
 
 impl Step {
-    /// The call it is. Whether a listener is new is not told apart here.
+    /// The call it is.
     pub(crate) const fn operation(&self) -> Operation {
         match self {
-            Self::PutListener(_) => Operation::CreateListener,
+            Self::CreateListener(_) => Operation::CreateListener,
+            Self::ModifyListener(_) => Operation::ModifyListener,
             Self::DeleteListener(..) => Operation::DeleteListener,
             Self::SetAttributes(_) => Operation::SetAttributes,
             Self::SetMembers(_) => Operation::SetMembers,
@@ -77,7 +81,7 @@ impl Step {
     pub(crate) fn describe(&self, load_balancer: &str) -> v1::PlanStep {
         let on = |what: String| format!("{load_balancer}{what}");
         let (target, reason) = match self {
-            Self::PutListener(listener) => {
+            Self::CreateListener(listener) | Self::ModifyListener(listener) => {
                 let node_port =
                     listener.node_port.map_or_else(|| "pods".to_owned(), |port| format!("node port {port}"));
                 (on(format!("/{}:{}", listener.protocol, listener.port)), format!("to lead to {node_port}"))
@@ -156,6 +160,14 @@ mod tests {
         check(&base, &narrower, &[TagLoadBalancer, SetAttributes, TagLoadBalancer]);
         check(&narrower, &Wanted { attributes: None, ..base.clone() }, &[]);
         check(&base, &Wanted { spec_hash: "other".to_owned(), ..base.clone() }, &[TagLoadBalancer]);
+    }
+
+    #[test]
+    fn a_listener_that_leads_elsewhere_is_modified() {
+        let base = wanted(&[80], &["a"]);
+        let elsewhere = Listener { node_port: Some(31_000), ..listener(80) };
+        let to = Wanted { listeners: vec![elsewhere], ..base.clone() };
+        check(&base, &to, &[Operation::TagLoadBalancer, Operation::ModifyListener, Operation::TagLoadBalancer]);
     }
 
     #[test]

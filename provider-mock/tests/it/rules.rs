@@ -133,6 +133,14 @@ async fn a_delay_delays_and_a_hang_never_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hung_call_of_the_cloud_is_given_up() {
+    let provider = with_rules("[{match: {method: cloud.SetMembers}, when: {nth: 1}, effects: [hang]}]");
+    let status = ensure(&provider, "web").await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "TIMED_OUT"));
+    ready(ensure(&provider, "web").await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn latency_is_added_to_every_call() {
     let provider = provider("latency: 30ms");
     let began = tokio::time::Instant::now();

@@ -12,16 +12,37 @@ use tokio::{
 
 use crate::requests::*;
 
-/// A provider whose load balancers have addresses nobody else's have.
-fn carrying(network: &str) -> MockProvider {
-    let scenario = format!("{{loadBalancers: {{provisioning: 0s}}, network: {{loadBalancers: {network}}}}}");
-    let scenario = Scenario::parse(&scenario).unwrap();
+/// A place on loopback for one test of one process, so that those that run at the same time do not meet.
+struct Place(u8);
+
+impl Place {
+    /// Sixteen addresses for load balancers.
+    fn network(&self) -> String {
+        let pid = std::process::id();
+        format!("127.{}.{}.{}/28", 5 + pid % 5, pid / 5 % 256, self.0 * 16)
+    }
+
+    /// The address of a machine.
+    fn machine(&self, number: u8) -> String {
+        let pid = std::process::id();
+        format!("127.{}.{}.{}", 10 + pid % 5, pid / 5 % 256, self.0 * 16 + number)
+    }
+
+    fn scenario(&self) -> Scenario {
+        let network = self.network();
+        let text = format!("{{loadBalancers: {{provisioning: 0s}}, network: {{loadBalancers: {network}}}}}");
+        Scenario::parse(&text).unwrap()
+    }
+}
+
+fn carrying(place: &Place) -> MockProvider {
+    let scenario = place.scenario();
     MockProvider::with_cloud(Cloud::open(scenario, None, Some(Traffic::on_this_runtime())).unwrap())
 }
 
 /// Answers every connection with what it sent, after its own name.
-async fn backend(name: &'static str, address: &str) -> (SocketAddr, JoinHandle<()>) {
-    let listener = TcpListener::bind(address).await.unwrap();
+async fn backend(name: &'static str, address: &str, port: u16) -> (SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind((address, port)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -37,8 +58,8 @@ async fn backend(name: &'static str, address: &str) -> (SocketAddr, JoinHandle<(
 }
 
 /// Answers every `GET` with a status.
-async fn healthz(address: &str, status: &'static str) -> u16 {
-    let listener = TcpListener::bind(address).await.unwrap();
+async fn healthz(address: &str, port: u16, status: &'static str) -> u16 {
+    let listener = TcpListener::bind((address, port)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
@@ -66,11 +87,13 @@ struct Service {
 }
 
 impl Service {
-    fn new(node_port: u16, nodes: &[(&str, &str)]) -> Self {
+    fn new(place: &Place, node_port: u16, nodes: &[&str]) -> Self {
+        let addresses: Vec<_> = (1..).take(nodes.len()).map(|number| place.machine(number)).collect();
+        let nodes: Vec<_> = nodes.iter().copied().zip(addresses.iter().map(String::as_str)).collect();
         let mut request = ensure_request("web");
         request.spec.as_mut().unwrap().ports =
             vec![v1::ServicePort { port: 18_080, node_port: Some(node_port.into()), ..port(18_080) }];
-        request.members = Some(members(nodes));
+        request.members = Some(members(&nodes));
         Self { request }
     }
 
@@ -87,11 +110,11 @@ impl Service {
 
 #[tokio::test]
 async fn a_connection_is_answered_by_each_member_in_turn_and_by_the_living_alone() {
-    let provider = carrying("127.1.240.0/28");
-    let (one, first) = backend("one ", "127.2.240.1:0").await;
-    let (_, second) = backend("two ", &format!("127.2.240.2:{}", one.port())).await;
-    let nodes = [("a", "127.2.240.1"), ("b", "127.2.240.2"), ("c", "127.2.240.3")];
-    let (address, state) = Service::new(one.port(), &nodes).ensure(&provider).await;
+    let place = Place(1);
+    let provider = carrying(&place);
+    let (one, first) = backend("one ", &place.machine(1), 0).await;
+    let (_, second) = backend("two ", &place.machine(2), one.port()).await;
+    let (address, state) = Service::new(&place, one.port(), &["a", "b", "c"]).ensure(&provider).await;
     assert_eq!(ready(state).ingress[0].ports[0].error, "");
     let mut answers = Vec::new();
     for _ in 0..6 {
@@ -112,9 +135,10 @@ async fn a_connection_is_answered_by_each_member_in_turn_and_by_the_living_alone
 
 #[tokio::test]
 async fn ports_follow_the_service() {
-    let provider = carrying("127.1.241.0/28");
-    let (one, _task) = backend("one ", "127.2.241.1:0").await;
-    let mut service = Service::new(one.port(), &[("a", "127.2.241.1")]);
+    let place = Place(2);
+    let provider = carrying(&place);
+    let (one, _task) = backend("one ", &place.machine(1), 0).await;
+    let mut service = Service::new(&place, one.port(), &["a"]);
     let (address, _) = service.ensure(&provider).await;
     assert!(ask(address).await.is_some());
     service.spec().ports[0].port = 18_081;
@@ -125,9 +149,10 @@ async fn ports_follow_the_service() {
 
 #[tokio::test]
 async fn who_is_outside_the_source_ranges_is_not_served() {
-    let provider = carrying("127.1.242.0/28");
-    let (one, _task) = backend("one ", "127.2.242.1:0").await;
-    let mut service = Service::new(one.port(), &[("a", "127.2.242.1")]);
+    let place = Place(3);
+    let provider = carrying(&place);
+    let (one, _task) = backend("one ", &place.machine(1), 0).await;
+    let mut service = Service::new(&place, one.port(), &["a"]);
     service.spec().source_ranges = vec!["10.0.0.0/8".to_owned()];
     let (address, _) = service.ensure(&provider).await;
     assert_eq!(ask(address).await, None);
@@ -138,12 +163,13 @@ async fn who_is_outside_the_source_ranges_is_not_served() {
 
 #[tokio::test]
 async fn with_the_local_policy_only_members_that_say_so_are_served() {
-    let provider = carrying("127.1.243.0/28");
-    let (one, _task) = backend("one ", "127.2.243.1:0").await;
-    let (_, _other) = backend("two ", &format!("127.2.243.2:{}", one.port())).await;
-    let health = healthz("127.2.243.1:0", "503 Service Unavailable").await;
-    healthz(&format!("127.2.243.2:{health}"), "200 OK").await;
-    let mut service = Service::new(one.port(), &[("a", "127.2.243.1"), ("b", "127.2.243.2")]);
+    let place = Place(4);
+    let provider = carrying(&place);
+    let (one, _task) = backend("one ", &place.machine(1), 0).await;
+    let (_, _other) = backend("two ", &place.machine(2), one.port()).await;
+    let health = healthz(&place.machine(1), 0, "503 Service Unavailable").await;
+    healthz(&place.machine(2), health, "200 OK").await;
+    let mut service = Service::new(&place, one.port(), &["a", "b"]);
     service.spec().external_traffic_policy = v1::TrafficPolicy::Local.into();
     service.spec().health_check_node_port = Some(health.into());
     let (address, _) = service.ensure(&provider).await;
@@ -154,10 +180,11 @@ async fn with_the_local_policy_only_members_that_say_so_are_served() {
 
 #[tokio::test]
 async fn affinity_keeps_a_client_at_its_member() {
-    let provider = carrying("127.1.244.0/28");
-    let (one, _task) = backend("one ", "127.2.244.1:0").await;
-    let (_, _other) = backend("two ", &format!("127.2.244.2:{}", one.port())).await;
-    let mut service = Service::new(one.port(), &[("a", "127.2.244.1"), ("b", "127.2.244.2")]);
+    let place = Place(5);
+    let provider = carrying(&place);
+    let (one, _task) = backend("one ", &place.machine(1), 0).await;
+    let (_, _other) = backend("two ", &place.machine(2), one.port()).await;
+    let mut service = Service::new(&place, one.port(), &["a", "b"]);
     service.spec().client_ip_affinity = Some(prost_types::Duration { seconds: 60, nanos: 0 });
     let (address, _) = service.ensure(&provider).await;
     let first = ask(address).await.unwrap();
@@ -168,10 +195,11 @@ async fn affinity_keeps_a_client_at_its_member() {
 
 #[tokio::test]
 async fn a_draining_member_gets_nothing_new() {
-    let provider = carrying("127.1.245.0/28");
-    let (one, _task) = backend("one ", "127.2.245.1:0").await;
-    let (_, _other) = backend("two ", &format!("127.2.245.2:{}", one.port())).await;
-    let mut service = Service::new(one.port(), &[("a", "127.2.245.1"), ("b", "127.2.245.2")]);
+    let place = Place(6);
+    let provider = carrying(&place);
+    let (one, _task) = backend("one ", &place.machine(1), 0).await;
+    let (_, _other) = backend("two ", &place.machine(2), one.port()).await;
+    let mut service = Service::new(&place, one.port(), &["a", "b"]);
     service.request.members.as_mut().unwrap().nodes[0].draining = true;
     let (address, _) = service.ensure(&provider).await;
     for _ in 0..4 {
@@ -181,9 +209,10 @@ async fn a_draining_member_gets_nothing_new() {
 
 #[tokio::test]
 async fn pods_are_reached_without_a_node_port() {
-    let provider = carrying("127.1.246.0/28");
-    let (pod, _task) = backend("pod ", "127.2.246.1:0").await;
-    let mut service = Service::new(1, &[]);
+    let place = Place(7);
+    let provider = carrying(&place);
+    let (pod, _task) = backend("pod ", &place.machine(1), 0).await;
+    let mut service = Service::new(&place, 1, &[]);
     service.request.members.as_mut().unwrap().endpoints = vec![v1::EndpointMember {
         address: pod.ip().to_string(),
         port: pod.port().into(),
@@ -197,9 +226,10 @@ async fn pods_are_reached_without_a_node_port() {
 
 #[tokio::test]
 async fn a_port_that_cannot_be_had_is_told_and_tried_again() {
-    let provider = carrying("127.1.247.0/30");
-    let (one, _task) = backend("one ", "127.2.247.1:0").await;
-    let service = Service::new(one.port(), &[("a", "127.2.247.1")]);
+    let place = Place(8);
+    let provider = carrying(&place);
+    let (one, _task) = backend("one ", &place.machine(1), 0).await;
+    let service = Service::new(&place, one.port(), &["a"]);
     let (address, _) = service.ensure(&provider).await;
     delete(&provider, "web").await.unwrap();
     let squatter = TcpListener::bind(address).await.unwrap();
@@ -218,15 +248,14 @@ async fn a_port_that_cannot_be_had_is_told_and_tried_again() {
 #[tokio::test]
 async fn a_cloud_that_comes_back_carries_on() {
     let dir = tempfile::tempdir().unwrap();
-    let scenario = "{loadBalancers: {provisioning: 0s}, network: {loadBalancers: 127.1.248.0/28}}";
+    let place = Place(9);
     let open = || {
-        let scenario = Scenario::parse(scenario).unwrap();
         let path = dir.path().join("cloud");
-        MockProvider::with_cloud(Cloud::open(scenario, Some(&path), Some(Traffic::on_this_runtime())).unwrap())
+        MockProvider::with_cloud(Cloud::open(place.scenario(), Some(&path), Some(Traffic::on_this_runtime())).unwrap())
     };
-    let (one, _task) = backend("one ", "127.2.248.1:0").await;
+    let (one, _task) = backend("one ", &place.machine(1), 0).await;
     let provider = open();
-    let (address, _) = Service::new(one.port(), &[("a", "127.2.248.1")]).ensure(&provider).await;
+    let (address, _) = Service::new(&place, one.port(), &["a"]).ensure(&provider).await;
     drop(provider);
     let _provider = open();
     assert_eq!(ask(address).await.unwrap(), "one ping");
