@@ -330,7 +330,7 @@ fn impatient() -> Vec<String> {
 }
 
 /// Applies the manifest people would apply, and answers a kubeconfig of its service account.
-async fn rights(plane: &ControlPlane) -> Result<PathBuf> {
+pub async fn rights(plane: &ControlPlane) -> Result<PathBuf> {
     let manifest = binaries::workspace_root().join("deploy/rbac.yaml");
     let yaml = std::fs::read_to_string(&manifest).with_context(|| format!("read {}", manifest.display()))?;
     manifests::apply(&plane.client().await?, &yaml).await?;

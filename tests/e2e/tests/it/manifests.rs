@@ -14,8 +14,8 @@ use testkit::binaries::workspace_root;
 use testkit::{ControlPlane, manifests};
 
 const RBAC: &str = "rbac.yaml";
-const SIDECAR: &str = "sidecar.yaml";
-const REMOTE: &str = "remote/controller.yaml";
+pub(crate) const SIDECAR: &str = "sidecar.yaml";
+pub(crate) const REMOTE: &str = "remote/controller.yaml";
 const ACCOUNT: &str = "system:serviceaccount:kube-system:cloud-controller-manager";
 
 fn deploy() -> PathBuf {
@@ -31,14 +31,14 @@ fn documents(name: &str) -> Vec<Value> {
 }
 
 /// The pod of the one Deployment in a file.
-fn pod(name: &str) -> PodSpec {
+pub(crate) fn pod(name: &str) -> PodSpec {
     let found = documents(name).into_iter().find(|document| document["kind"] == "Deployment");
     let deployment: Deployment =
         serde_json::from_value(found.expect("there is a Deployment")).expect("it is well formed");
     deployment.spec.template.spec.expect("it has a pod")
 }
 
-fn container<'a>(pod: &'a PodSpec, name: &str) -> &'a Container {
+pub(crate) fn container<'a>(pod: &'a PodSpec, name: &str) -> &'a Container {
     pod.containers.iter().find(|container| container.name == name).unwrap_or_else(|| panic!("no container {name}"))
 }
 
