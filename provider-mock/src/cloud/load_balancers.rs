@@ -192,6 +192,11 @@ impl Cloud {
         })
     }
 
+    /// Tries ports again that could not be had.
+    pub fn retry_ports(&self, id: &str) {
+        self.call(|state| state.carry(id));
+    }
+
     /// Why ports of a load balancer carry no traffic.
     pub fn port_faults(&self, id: &str) -> Vec<PortFault> {
         self.lock().traffic.as_ref().map(|traffic| traffic.faults(id)).unwrap_or_default()
@@ -271,8 +276,13 @@ impl State {
     fn put(&mut self, operation: Operation, object: LoadBalancer, members: Option<Arc<MemberSet>>) {
         let id = object.id.clone();
         self.mutate(operation, id.clone(), Change::LoadBalancer { object: Box::new(object), members });
+        self.carry(&id);
+    }
+
+    /// Carries the traffic of a load balancer as it is now.
+    fn carry(&mut self, id: &str) {
         if let Some(traffic) = &mut self.traffic
-            && let Some(object) = self.world.load_balancer(&id)
+            && let Some(object) = self.world.load_balancer(id)
         {
             traffic.apply(object, &self.world.members(object.members));
         }

@@ -251,6 +251,9 @@ impl MockProvider {
             };
             self.call(step.operation(), &service, act).await??;
         }
+        if !self.cloud().port_faults(&there.id).is_empty() {
+            self.cloud().retry_ports(&there.id);
+        }
         // As the cloud shows it now: it may have gone meanwhile.
         let done = self.cloud().load_balancer(&there.id).ok_or_else(|| absent(&change.owner))?;
         Ok(self.state(&done, self.cloud().now()))

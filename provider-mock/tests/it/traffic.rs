@@ -238,9 +238,7 @@ async fn a_port_that_cannot_be_had_is_told_and_tried_again() {
     assert!(state.notices[0].message.contains(&address.to_string()), "{state:?}");
     assert_eq!(ready(state).ingress[0].ports[0].error, "mock.cloudprovider.io/PortUnavailable");
     drop(squatter);
-    let mut changed = service;
-    changed.request.spec_hash = "hash-2".to_owned();
-    let (_, state) = changed.ensure(&provider).await;
+    let (_, state) = service.ensure(&provider).await;
     assert_eq!(state.notices, []);
     assert!(ask(address).await.is_some());
 }
