@@ -15,7 +15,7 @@ use super::{
     text::percent_decoded,
     trust::{Proxy, Trust},
 };
-use crate::{config::RequestHeaderConfig, metrics::Metrics};
+use crate::{config::RequestHeaderConfig, kube::explained, metrics::Metrics};
 
 /// Longest wait for a review.
 pub(super) const REVIEW: Duration = Duration::from_secs(10);
@@ -109,7 +109,7 @@ impl Authenticator {
             }
             Ok(Err(error)) => {
                 observe("error");
-                tracing::warn!(%error, "a caller's token could not be reviewed");
+                tracing::warn!(error = explained(&error), "a caller's token could not be reviewed");
                 None
             }
             Err(_) => {

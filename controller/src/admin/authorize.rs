@@ -10,7 +10,7 @@ use super::{
     authenticate::{REVIEW, User},
     remember::Remember,
 };
-use crate::{config::AuthorizationConfig, metrics::Metrics};
+use crate::{config::AuthorizationConfig, kube::explained, metrics::Metrics};
 
 const MASTERS: &str = "system:masters";
 
@@ -84,7 +84,7 @@ impl Authorizer {
         };
         let api: Api<SubjectAccessReview> = Api::all(self.reviews.clone());
         let answer = match tokio::time::timeout(REVIEW, api.create(&PostParams::default(), &review)).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Ok(answer) => answer.map_err(|error| explained(&error)),
             Err(_) => Err(format!("no answer within {} s", Duration::as_secs(&REVIEW))),
         };
         let result = if answer.is_ok() { "ok" } else { "error" };

@@ -70,6 +70,12 @@ impl Health {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push(check);
     }
 
+    /// Whether nothing calls for a restart.
+    #[cfg(test)]
+    pub(crate) fn is_live(&self) -> bool {
+        self.verdict(Probe::ALL[1], false, &[]).healthy
+    }
+
     /// Runs the checks of `probe`, those `excluded` by name aside. `ping`, which always is well, stands in for none at all.
     pub(super) fn verdict(&self, probe: Probe, verbose: bool, excluded: &[String]) -> Verdict {
         let mut excluded: BTreeSet<&str> = excluded.iter().map(String::as_str).collect();

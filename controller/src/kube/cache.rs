@@ -134,7 +134,7 @@ impl<T: Cached> Cache<T> {
             match event {
                 Ok(event) => self.apply(event),
                 Err(error) => {
-                    tracing::warn!(kind = %T::Object::kind(&()), %error, "watch failed, trying again");
+                    tracing::warn!(kind = %T::Object::kind(&()), error = super::explained(&error), "watch failed, trying again");
                 }
             }
         }

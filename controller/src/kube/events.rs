@@ -24,6 +24,7 @@ use kube::{
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
+use super::explained;
 use crate::{clock, metrics::Metrics};
 
 pub use controller_core::event_limits::ObjectRef;
@@ -136,11 +137,11 @@ impl Writer {
                 Attempt::Created => "created",
                 Attempt::Patched => "patched",
                 Attempt::Refused(error) => {
-                    tracing::warn!(reason = event.reason, %error, "event refused");
+                    tracing::warn!(reason = event.reason, error = explained(&error), "event refused");
                     "error"
                 }
                 Attempt::Away(error) => {
-                    tracing::debug!(reason = event.reason, attempt, %error, "event not written yet");
+                    tracing::debug!(reason = event.reason, attempt, error = explained(&error), "event not written yet");
                     // The first wait is shorter by chance, so that those who lost one apiserver do not come back together.
                     let wait = if attempt == 1 { TRY_AGAIN.mul_f64(rand::random()) } else { TRY_AGAIN };
                     tokio::time::sleep(wait).await;

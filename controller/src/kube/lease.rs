@@ -22,7 +22,10 @@ use kube::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::events::{ObjectRef, Recorder};
+use super::{
+    events::{ObjectRef, Recorder},
+    explained,
+};
 use crate::{clock, config::LeaderElectionConfig, metrics::Metrics};
 
 /// How an election stands. Clones see the same.
@@ -177,7 +180,7 @@ impl Candidate {
                 tracing::info!(lease = self.name, "released the lease");
                 self.event("stopped leading");
             }
-            Err(error) => tracing::warn!(lease = self.name, error, "the lease could not be released; it runs out"),
+            Err(error) => error.log(&self.name, "the lease could not be released; it runs out"),
         }
     }
 
@@ -223,7 +226,7 @@ impl Candidate {
         let found = match self.timed(self.api.get_opt(&self.name)).await {
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(lease = self.name, error, "reading the lease failed");
+                error.log(&self.name, "reading the lease failed");
                 return false;
             }
         };
@@ -253,17 +256,17 @@ impl Candidate {
                 true
             }
             Err(error) => {
-                tracing::warn!(lease = self.name, error, "writing the lease failed");
+                error.log(&self.name, "writing the lease failed");
                 self.standing.lock().failed();
                 false
             }
         }
     }
 
-    async fn timed<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
+    async fn timed<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failed> {
         match tokio::time::timeout(self.timing.request_timeout(), request).await {
-            Ok(answer) => answer.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer within {:?}", self.timing.request_timeout())),
+            Ok(answer) => answer.map_err(Failed::from),
+            Err(_) => Err(Failed::Unclear(format!("no answer within {:?}", self.timing.request_timeout()))),
         }
     }
 
@@ -285,6 +288,32 @@ impl Candidate {
         spec.renew_time = Some(micro_time(record.renewed));
         spec.lease_transitions = Some(record.transitions);
         object
+    }
+}
+
+/// A request that failed.
+enum Failed {
+    /// Somebody else was quicker: part of every election.
+    Overtaken,
+    /// Anything else.
+    Unclear(String),
+}
+
+impl From<kube::Error> for Failed {
+    fn from(error: kube::Error) -> Self {
+        match &error {
+            kube::Error::Api(status) if status.code == 409 => Self::Overtaken,
+            _ => Self::Unclear(explained(&error)),
+        }
+    }
+}
+
+impl Failed {
+    fn log(&self, lease: &str, what: &str) {
+        match self {
+            Self::Overtaken => tracing::debug!(lease, "another candidate wrote the lease first"),
+            Self::Unclear(error) => tracing::warn!(lease, error, "{what}"),
+        }
     }
 }
 

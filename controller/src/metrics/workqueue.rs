@@ -60,7 +60,7 @@ impl QueueMetrics {
     fn refresh(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let ages = running.iter().map(Instant::elapsed);
-        self.unfinished.set(ages.clone().map(|age| age.as_secs_f64()).sum());
+        self.unfinished.set(ages.clone().sum::<Duration>().as_secs_f64());
         self.longest.set(ages.max().unwrap_or_default().as_secs_f64());
     }
 }

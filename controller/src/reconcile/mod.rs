@@ -2,7 +2,7 @@
 
 mod claim;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod lifecycle;
 pub mod node;
 pub mod route;

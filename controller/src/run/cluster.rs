@@ -7,6 +7,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Error};
 use tokio_util::sync::CancellationToken;
 
+use crate::kube::explained;
+
 /// The namespace whose UID is the cluster's id: it is made with the cluster and cannot be deleted.
 const NAMESPACE: &str = "kube-system";
 /// Between two attempts to reach the apiserver.
@@ -37,7 +39,7 @@ pub(super) async fn id(
                     status.code
                 );
             }
-            Err(error) => tracing::warn!(%error, "the apiserver cannot be reached yet"),
+            Err(error) => tracing::warn!(error = explained(&error), "the apiserver cannot be reached yet"),
         }
         if stop.run_until_cancelled(tokio::time::sleep(TRY_AGAIN)).await.is_none() {
             return Ok(None);

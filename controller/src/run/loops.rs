@@ -76,6 +76,8 @@ async fn supervise(ctx: Arc<Context>, health: Health, loops: Vec<Loop>) -> anyho
         }
     }
     tokio::select! {
+        // First: a loop that ends because it was stopped has not failed.
+        biased;
         () = ctx.stop.cancelled() => running.drain(ctx.config.drain_timeout).await,
         failure = running.first_failure() => Err(failure),
     }
@@ -169,3 +171,6 @@ async fn offered(needs: Capability, controller: Controller, ctx: &Context) -> bo
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
