@@ -39,8 +39,9 @@ pub struct Flags {
     given: Vec<&'static str>,
 }
 
-/// Reads a command line, the program's name left out.
-pub fn parse<I, S>(arguments: I) -> Result<Command, Faults>
+/// Reads a command line, the program's name left out: what it asks for as far as it can be read, and every fault. A flag
+/// with a fault has its default, so that the others can still be checked and all faults be told at once.
+pub fn parse<I, S>(arguments: I) -> (Command, Faults)
 where
     I: IntoIterator<Item = S>,
     S: Into<String>,
@@ -127,14 +128,14 @@ impl Reader {
         }
     }
 
-    fn finish(mut self) -> Result<Command, Faults> {
+    fn finish(mut self) -> (Command, Faults) {
         if self.help {
-            return Ok(Command::Help);
+            return (Command::Help, Faults::default());
         }
         if let Some(version) = self.version.take() {
             match version.as_str() {
-                "true" => return Ok(Command::Version { raw: false }),
-                "raw" => return Ok(Command::Version { raw: true }),
+                "true" => return (Command::Version { raw: false }, Faults::default()),
+                "raw" => return (Command::Version { raw: true }, Faults::default()),
                 "false" => {}
                 other => self.faults.push(Fault::new(
                     "version",
@@ -154,11 +155,7 @@ impl Reader {
                 self.faults.push(Fault::new(flag.name, self.values[name].to_string(), why));
             }
         }
-        if self.faults.is_empty() {
-            Ok(Command::Run(Flags { values: self.values, given: self.given }))
-        } else {
-            Err(Faults(self.faults))
-        }
+        (Command::Run(Flags { values: self.values, given: self.given }), Faults(self.faults))
     }
 }
 

@@ -41,17 +41,17 @@ const FLUSH: Duration = Duration::from_secs(2);
 
 /// Runs the command with these arguments, the program's name left out.
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
-    match args::parse(arguments) {
-        Ok(Command::Help) => printed(&args::usage()),
-        Ok(Command::Version { raw: false }) => {
+    let (command, unreadable) = args::parse(arguments);
+    match command {
+        Command::Help => printed(&args::usage()),
+        Command::Version { raw: false } => {
             printed(&format!("cloud-controller-manager {}\n", version::info().git_version))
         }
-        Ok(Command::Version { raw: true }) => printed(&format!("{:#?}\n", version::info())),
-        Ok(Command::Run(flags)) => match config::from_flags(&flags) {
+        Command::Version { raw: true } => printed(&format!("{:#?}\n", version::info())),
+        Command::Run(flags) => match config::from_flags(&flags, unreadable) {
             Ok(config) => started(flags, config),
             Err(faults) => refused(&faults),
         },
-        Err(faults) => refused(&faults),
     }
 }
 

@@ -43,8 +43,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong with a command line; never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Everything that is wrong with a command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults(pub Vec<Fault>);
 
 impl fmt::Display for Faults {

@@ -21,13 +21,13 @@ use crate::args::{Fault, Faults, Flags, Kind, SECTIONS, Value};
 /// Reads files; the tests give another.
 type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
 
-/// What the flags say, or everything that is wrong with them, files included.
-pub fn from_flags(flags: &Flags) -> Result<Config, Faults> {
-    read(flags, &|path| if path.is_dir() { Ok(Vec::new()) } else { std::fs::read(path) })
+/// What the flags say, or everything that is wrong with them, files and what could not be read of them (`unreadable`) included.
+pub fn from_flags(flags: &Flags, unreadable: Faults) -> Result<Config, Faults> {
+    read(flags, unreadable, &|path| if path.is_dir() { Ok(Vec::new()) } else { std::fs::read(path) })
 }
 
-fn read(flags: &Flags, file: ReadFile<'_>) -> Result<Config, Faults> {
-    let mut reader = Reader { flags, file, faults: Vec::new() };
+fn read(flags: &Flags, unreadable: Faults, file: ReadFile<'_>) -> Result<Config, Faults> {
+    let mut reader = Reader { flags, file, faults: unreadable.0 };
     let config = reader.config();
     reader.check_files();
     if reader.faults.is_empty() { Ok(config) } else { Err(Faults(reader.faults)) }

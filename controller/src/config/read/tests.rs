@@ -9,8 +9,9 @@ fn secs(seconds: u64) -> Duration {
 
 /// Every file is there, and holds this.
 fn from(arguments: &[&str], file: &str) -> Result<Config, Faults> {
-    let Command::Run(flags) = parse(arguments.iter().copied())? else { panic!("{arguments:?} does not run") };
-    read(&flags, &|path| {
+    let (command, unreadable) = parse(arguments.iter().copied());
+    let Command::Run(flags) = command else { panic!("{arguments:?} does not run") };
+    read(&flags, unreadable, &|path| {
         if path.starts_with("/missing") { Err(io::ErrorKind::NotFound.into()) } else { Ok(file.as_bytes().to_vec()) }
     })
 }
