@@ -113,19 +113,26 @@ impl Ask for Batches {
         let sent = inner.call(BATCH_GET_INSTANCES, build, |link, request| async move {
             instances(link).batch_get_instances(request).await
         });
-        let Answered { answer, session } = sent.await?;
+        // Not to be allowed to look at machines is as bad as not to be logged in; what else is forbidden says nothing of them.
+        let note = |fault: &Fault| {
+            if fault.is_auth() {
+                inner.note_auth_fault()
+            }
+        };
+        let Answered { answer, session } = sent.await.inspect_err(note)?;
         let name = &session.info.name;
         inner.metrics.instances_asked.with([name]).inc_by(nodes.len() as u64);
         let now = clock::now();
         let asked = Asked { nodes: &nodes, max_age, at, info: &session.info };
         let answers = instances::answers(asked, answer, now).inspect_err(|fault| inner.heed(fault))?;
-        heed_items(
-            inner,
+        let faults = || {
             answers.values().filter_map(|answer| match &answer.answer {
                 InstanceAnswer::Unknown(fault) => Some(fault),
                 _ => None,
-            }),
-        );
+            })
+        };
+        faults().for_each(note);
+        heed_items(inner, faults());
         if let Some(oldest) = answers.values().map(|answer| answer.at).min() {
             inner.metrics.observed_age.with([name]).set(now.since(oldest).as_secs_f64());
         }

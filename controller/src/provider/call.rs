@@ -1,6 +1,6 @@
 //! Calls to a provider: when one may be made, over which connection, and what its failure means for the others.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use controller_core::{
     fault::{Code, Fault, Origin, reason},
@@ -144,11 +144,19 @@ impl Inner {
             self.metrics.distrusted.with([&fault.provider, &fault.reason]).inc();
             tracing::warn!(provider = fault.provider, %fault, "refused an answer");
         }
+        if fault.code == Code::Unauthenticated {
+            self.note_auth_fault();
+        }
         let Some(pause) = fault.retry_after.filter(|_| fault.is_throttle()) else { return };
         if self.throttle.pause(pause) {
             self.metrics.throttles.with([&fault.provider]).inc();
             tracing::info!(provider = fault.provider, ?pause, %fault, "provider asked for a pause");
         }
+    }
+
+    /// Somebody's identity was refused just now.
+    pub(super) fn note_auth_fault(&self) {
+        *self.auth_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::now());
     }
 
     /// Refuses an answer.

@@ -39,10 +39,13 @@ mod tests;
 
 use std::{
     mem,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
-use controller_core::fault::{Code, Fault, Origin, reason};
+use controller_core::{
+    fault::{Code, Fault, Origin, reason},
+    time::Timestamp,
+};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -79,6 +82,8 @@ struct Inner {
     hinted: AtomicBool,
     /// A call got no answer: is the daemon still there?
     probe: Notify,
+    /// When somebody's identity was last refused.
+    auth_fault: Mutex<Option<Timestamp>>,
 }
 
 impl Provider {
@@ -95,6 +100,7 @@ impl Provider {
             hints: broadcast::Sender::new(HINTS),
             hinted: AtomicBool::new(false),
             probe: Notify::new(),
+            auth_fault: Mutex::default(),
         });
         tokio::spawn(supervisor::run(inner.clone(), stop));
         Self(inner)
@@ -127,6 +133,12 @@ impl Provider {
     /// else of itself, if only its epoch: then whatever was remembered of it is worth nothing.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.0.status.subscribe()
+    }
+
+    /// When credentials were last refused: ours by the daemon or its by the cloud in any call, or the right to look at
+    /// machines. Whoever cannot log in sees nothing, so no Node is removed for a while after that.
+    pub fn last_auth_fault(&self) -> Option<Timestamp> {
+        *self.0.auth_fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hints that a machine changed. A receiver that lags behind must take it as [`Hint::All`].

@@ -182,6 +182,7 @@ impl Monitor {
         let Some(info) = self.provider.info() else { return };
         let started = Instant::now();
         let nodes: Vec<Arc<Node>> = self.ctx.nodes.list().into_iter().filter(|node| self.is_ours(node)).collect();
+        let nodes = self.state().still_there(nodes);
         let due = self.state().due(&nodes, &info.epoch, &self.settings, clock::now());
         self.tend_ready(&nodes).await;
         let looked = self.look(&nodes, due, &info).await;

@@ -45,7 +45,8 @@ impl Monitor {
             for looked in &looked {
                 state.record(looked, &info.accounts, &self.settings);
             }
-            state.pool(nodes, &info.accounts, self.settings.removal.window, clock::now())
+            let auth_fault = self.provider.last_auth_fault();
+            state.pool(nodes, &info.accounts, auth_fault, self.settings.removal.window, clock::now())
         };
         let open = pool.breaker_is_open(&self.settings.removal);
         self.ctx.metrics.lifecycle.breaker_open.with([&self.provider.name()]).set(open.into());

@@ -1,7 +1,7 @@
 //! What a monitor remembers between two passes.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -30,8 +30,8 @@ pub(super) struct State {
     homes: BTreeMap<String, Account>,
     /// When Nodes that count were removed, oldest first.
     removed: VecDeque<Timestamp>,
-    /// When credentials were last refused.
-    auth_fault: Option<Timestamp>,
+    /// UIDs of removed Nodes that the cache may still show.
+    gone: HashSet<String>,
     /// Of the daemon that gave the answers.
     epoch: String,
     /// Counts the choices of canaries.
@@ -39,6 +39,13 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Leaves out the Nodes that were removed and are only not yet out of the cache.
+    pub(super) fn still_there(&mut self, mut nodes: Vec<Arc<Node>>) -> Vec<Arc<Node>> {
+        self.gone.retain(|uid| nodes.iter().any(|node| node.uid == *uid));
+        nodes.retain(|node| !self.gone.contains(&node.uid));
+        nodes
+    }
+
     /// Takes note of which Nodes are there and Ready; gives those to be looked at now. `epoch` is the daemon's.
     pub(super) fn due(
         &mut self,
@@ -85,11 +92,6 @@ impl State {
             if let Some(home) = canary::home(node, observed, served) {
                 self.homes.insert(node.name.clone(), home);
             }
-            if let InstanceAnswer::Unknown(fault) = &observed.answer
-                && fault.is_auth()
-            {
-                self.auth_fault = Some(looked.asked);
-            }
         }
         for (node, observed) in &looked.suspects {
             let canary = said_by_canaries(looked, observed, served);
@@ -107,6 +109,7 @@ impl State {
         &mut self,
         nodes: &[Arc<Node>],
         served: &'a [Account],
+        auth_fault: Option<Timestamp>,
         window: Duration,
         now: Timestamp,
     ) -> Pool<'a> {
@@ -118,7 +121,7 @@ impl State {
         };
         let removed = self.removed.len();
         let absent = nodes.iter().filter(is_absent).count();
-        Pool { nodes: nodes.len() + removed, served, auth_fault: self.auth_fault, removed, absent }
+        Pool { nodes: nodes.len() + removed, served, auth_fault, removed, absent }
     }
 
     /// The Node was removed.
@@ -126,6 +129,7 @@ impl State {
         if removal::counts(node) {
             self.removed.push_back(now);
         }
+        self.gone.insert(node.uid.clone());
         self.forget(&node.name);
     }
 }

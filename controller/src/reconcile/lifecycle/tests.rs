@@ -195,24 +195,21 @@ async fn an_unknown_answer_changes_nothing() {
     assert!(api.try_next().is_none() && events.try_next().is_none());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn refused_credentials_hold_removals_of_all_its_nodes() {
-    let (monitor, mut api, mut events) = monitor();
-    let (gone, other) = (node("gone", "Unknown"), node("other", "Unknown"));
-    let nodes = [Arc::clone(&gone), Arc::clone(&other)];
-    let denied = InstanceAnswer::Unknown(Fault::new(Code::PermissionDenied, Origin::Cloud, "fake", "no"));
-    let done = follow(&monitor, &nodes, looked(MINUTE, &[(&gone, absent()), (&other, denied)]));
+    let denied = || Answer::Unknown(v1::ItemStatus { code: 7, ..v1::ItemStatus::default() });
+    let daemon = daemon_without(&["gone"], move |name| (name == "other").then(denied));
+    let (context, mut api, mut events) = fixtures::context_with(&daemon, unconfirmed());
+    let objects = vec![of_test("gone", "Unknown"), of_test("other", "Unknown"), of_test("c1", "True")];
+    let _watch = fixtures::list_nodes(&context, &mut api, objects).await;
+    let running = tokio::spawn(run(Arc::clone(&context)));
     let call = api.next().await;
+    assert_eq!(what(&call), "PATCH /api/v1/nodes/gone/status");
     assert_eq!(call.body["status"]["conditions"][0]["reason"], "CredentialsRefused");
-    call.answer(200, &object("gone", "Unknown", Value::Null));
-    done.await.expect("no panic");
+    call.answer(200, &of_test("gone", "Unknown"));
     assert!(next_event(&mut events).await.1.contains("credentials were refused"));
-
-    // The second answer, and still on hold; it has been said.
-    let done = follow(&monitor, &nodes, looked(Duration::ZERO, &[(&gone, absent())]));
-    api.next().await.answer(200, &object("gone", "Unknown", Value::Null));
-    done.await.expect("no panic");
-    assert!(api.try_next().is_none() && events.try_next().is_none());
+    context.stop.cancel();
+    running.await.expect("it ends in order");
 }
 
 #[tokio::test]
@@ -259,23 +256,27 @@ fn only_a_change_of_readiness_is_urgent() {
     assert!(!change(Some("False"), Some("Unknown")), "not Ready either way");
 }
 
-/// A daemon that knows every machine but these.
-fn daemon_without(absent: &'static [&'static str]) -> Daemon {
+type Answer = v1::instance_result::Answer;
+
+/// A daemon that knows every machine but these, and those of which `other` has something else to say.
+fn daemon_without(
+    absent: &'static [&'static str],
+    other: impl Fn(&str) -> Option<Answer> + Clone + Send + Sync + 'static,
+) -> Daemon {
     let daemon = Daemon::new();
-    daemon.on_instances(move |request| async move {
+    daemon.on_instances(move |request| {
         let mut answer = testing::all_found(&request);
         for result in &mut answer.results {
-            match &mut result.answer {
-                answer if absent.contains(&result.node_name.as_str()) => {
-                    let absent =
-                        v1::InstanceAbsent { account: "a1".into(), region: "r1".into(), evidence: "404".into() };
-                    *answer = Some(v1::instance_result::Answer::NotFound(absent));
-                }
-                Some(v1::instance_result::Answer::Found(machine)) => machine.region = "r1".into(),
-                _ => {}
+            if absent.contains(&result.node_name.as_str()) {
+                let absent = v1::InstanceAbsent { account: "a1".into(), region: "r1".into(), evidence: "404".into() };
+                result.answer = Some(Answer::NotFound(absent));
+            } else if let Some(said) = other(&result.node_name) {
+                result.answer = Some(said);
+            } else if let Some(Answer::Found(machine)) = &mut result.answer {
+                machine.region = "r1".into();
             }
         }
-        Ok(answer)
+        async { Ok(answer) }
     });
     daemon
 }
@@ -295,7 +296,7 @@ fn unconfirmed() -> Config {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_is_not_ready_is_looked_at_at_once_with_a_canary() {
-    let daemon = daemon_without(&["gone"]);
+    let daemon = daemon_without(&["gone"], |_| None);
     let (context, mut api, _events) = fixtures::context_with(&daemon, unconfirmed());
     let objects = vec![of_test("gone", "Unknown"), of_test("c1", "True"), of_test("c2", "True")];
     let _watch = fixtures::list_nodes(&context, &mut api, objects).await;
@@ -304,13 +305,16 @@ async fn a_node_that_is_not_ready_is_looked_at_at_once_with_a_canary() {
     assert_eq!(what(&call), "DELETE /api/v1/nodes/gone");
     assert_eq!(daemon.calls("BatchGetInstances").len(), 1);
     call.answer(200, &json!({"kind": "Status", "status": "Success"}));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(api.try_next().is_none(), "though the cache still shows it");
+    assert_eq!(daemon.calls("BatchGetInstances").len(), 1);
     context.stop.cancel();
     running.await.expect("it ends in order");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_node_without_a_canary_stays_and_says_so() {
-    let daemon = daemon_without(&["gone", "too"]);
+    let daemon = daemon_without(&["gone", "too"], |_| None);
     let (context, mut api, _events) = fixtures::context_with(&daemon, unconfirmed());
     let objects = vec![of_test("gone", "Unknown"), of_test("too", "True")];
     let _watch = fixtures::list_nodes(&context, &mut api, objects).await;
