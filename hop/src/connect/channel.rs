@@ -10,7 +10,10 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -50,14 +53,22 @@ struct Inner {
     origin: http::uri::Parts,
     user_agent: HeaderValue,
     state: Mutex<State>,
+    next_id: AtomicU64,
 }
 
-type Connecting = Shared<BoxFuture<'static, Result<SendRequest<Body>, ConnectError>>>;
+type Connecting = Shared<BoxFuture<'static, Result<Connection, ConnectError>>>;
 
 enum State {
     Idle,
     Connecting(Connecting),
-    Connected(SendRequest<Body>),
+    Connected(Connection),
+}
+
+/// A handle on an open connection.
+#[derive(Clone)]
+struct Connection {
+    id: u64,
+    requests: SendRequest<Body>,
 }
 
 impl Channel {
@@ -67,8 +78,8 @@ impl Channel {
         let origin = origin(endpoint).ok_or_else(|| ConnectConfigError::Uri(endpoint.clone()))?;
         let user_agent = HeaderValue::from_str(&options.user_agent)
             .map_err(|_| ConnectConfigError::UserAgent(options.user_agent.clone()))?;
-        let state = Mutex::new(State::Idle);
-        Ok(Self(Arc::new(Inner { connector, http2: http2(endpoint), origin, user_agent, state })))
+        let (state, next_id) = (Mutex::new(State::Idle), AtomicU64::new(0));
+        Ok(Self(Arc::new(Inner { connector, http2: http2(endpoint), origin, user_agent, state, next_id })))
     }
 
     async fn send(self, request: Request<Body>, deadline: Option<Instant>) -> Result<Response<Body>, Status> {
@@ -84,13 +95,18 @@ impl Channel {
         for attempt in 1.. {
             let mut connection = self.connection().await.map_err(|error| Status::unavailable(error.to_string()))?;
             let (request, again) = replay.take();
-            let error = match connection.try_send_request(request).await {
+            let (id, sending) = (connection.id, connection.requests.try_send_request(request));
+            // A request that is queued just as the connection ends comes back when the last handle on it is dropped, and
+            // not before: nobody may hold one while waiting.
+            drop(connection);
+            let error = match sending.await {
                 Ok(response) => return Ok(response),
                 Err(mut failed) => {
                     let unsent = failed.take_message().is_some();
                     let error = failed.into_error();
                     if again && attempt < ATTEMPTS && (unsent || not_begun(&error)) {
                         tracing::debug!(error = %causes(&error), "connection closed under a call, sending it again");
+                        self.0.forget(id);
                         continue;
                     }
                     error
@@ -102,11 +118,11 @@ impl Channel {
     }
 
     /// The open connection, or the one everybody is waiting for.
-    async fn connection(&self) -> Result<SendRequest<Body>, ConnectError> {
+    async fn connection(&self) -> Result<Connection, ConnectError> {
         let connecting = {
-            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.0.state();
             match &*state {
-                State::Connected(connection) if !connection.is_closed() => return Ok(connection.clone()),
+                State::Connected(connection) if !connection.requests.is_closed() => return Ok(connection.clone()),
                 State::Connecting(connecting) => connecting.clone(),
                 State::Idle | State::Connected(_) => {
                     let connecting = self.connect();
@@ -123,7 +139,7 @@ impl Channel {
         let this = self.clone();
         let task = tokio::spawn(async move {
             let outcome = this.handshake().await;
-            let mut state = this.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = this.0.state();
             *state = outcome.as_ref().map_or(State::Idle, |connection| State::Connected(connection.clone()));
             outcome
         });
@@ -131,21 +147,41 @@ impl Channel {
         async move { task.await.unwrap_or_else(|error| Err(connector.error(error.to_string()))) }.boxed().shared()
     }
 
-    async fn handshake(&self) -> Result<SendRequest<Body>, ConnectError> {
+    async fn handshake(&self) -> Result<Connection, ConnectError> {
         let connector = &self.0.connector;
         let stream = connector.connect().await?;
-        let (connection, driver) =
+        let (requests, driver) =
             self.0.http2.handshake(TokioIo::new(stream)).await.map_err(|error| connector.error(causes(&error)))?;
+        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let this = Arc::downgrade(&self.0);
         tokio::spawn(async move {
-            if let Err(error) = driver.await {
+            let outcome = driver.await;
+            if let Err(error) = outcome {
                 tracing::debug!(error = %causes(&error), "connection ended");
             }
+            if let Some(this) = this.upgrade() {
+                this.forget(id);
+            }
         });
-        Ok(connection)
+        Ok(Connection { id, requests })
     }
 
     fn unavailable(&self, error: &hyper::Error) -> Status {
         Status::unavailable(format!("connection to {} lost: {}", self.0.connector.endpoint(), causes(error)))
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// No new call goes there; those under way are not touched.
+    fn forget(&self, id: u64) {
+        let mut state = self.state();
+        if matches!(&*state, State::Connected(connection) if connection.id == id) {
+            *state = State::Idle;
+        }
     }
 }
 
