@@ -3,5 +3,6 @@
 
 mod reload;
 mod rig;
+mod telemetry;
 mod tls;
 mod unix;
