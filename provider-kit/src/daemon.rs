@@ -248,9 +248,14 @@ async fn report_health(kit: Kit, reporter: HealthReporter, services: Vec<&'stati
         for service in &services {
             reporter.set_service_status(*service, status).await;
         }
+        if kit.draining().is_cancelled() {
+            // Only now: those who watch health hear of the shutdown before their watch ends.
+            kit.watches_over().cancel();
+            return;
+        }
         tokio::select! {
             changed = starting.changed() => if changed.is_err() { return },
-            () = kit.draining().cancelled(), if !kit.draining().is_cancelled() => {}
+            () = kit.draining().cancelled() => {}
         }
     }
 }

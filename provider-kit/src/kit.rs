@@ -20,6 +20,7 @@ struct Inner {
     status: StatusBoard,
     serving: CancellationToken,
     draining: CancellationToken,
+    watches_over: CancellationToken,
     killed: CancellationToken,
     starting: watch::Sender<Option<String>>,
 }
@@ -36,6 +37,7 @@ impl Kit {
             metrics,
             serving: CancellationToken::new(),
             draining: CancellationToken::new(),
+            watches_over: CancellationToken::new(),
             killed,
             starting: watch::Sender::new(None),
         }))
@@ -86,6 +88,11 @@ impl Kit {
     /// follow.
     pub fn set_starting(&self, why: Option<String>) {
         self.0.starting.send_replace(why);
+    }
+
+    /// Cancelled when streams without an end have to end: once health has said that the daemon shuts down.
+    pub(crate) fn watches_over(&self) -> &CancellationToken {
+        &self.0.watches_over
     }
 
     /// Cancelled when everything ends at once.

@@ -29,6 +29,7 @@ mod error;
 mod gate;
 mod identity;
 mod kit;
+mod linger;
 mod metrics;
 mod pages;
 mod probe;

@@ -18,6 +18,7 @@ use tower::{Layer as _, Service as _};
 use crate::{
     gate::{Closing, Gate},
     kit::Kit,
+    linger::Lingering,
 };
 
 /// The connection a call came by, in the request's extensions. For faults on purpose: no daemon for a real cloud cuts.
@@ -41,8 +42,8 @@ const GRACE: Duration = Duration::from_mins(1);
 #[derive(Clone)]
 pub(crate) struct Server {
     service: ServerService<Gate>,
-    /// Cancelled at the beginning of a shutdown: watches end.
-    draining: CancellationToken,
+    /// Cancelled at the beginning of a shutdown.
+    watches_over: CancellationToken,
     /// Cancelled when the writes are done: no more connections, no more calls.
     closing: CancellationToken,
     /// Cancelled when everything ends at once.
@@ -55,7 +56,7 @@ impl Server {
     pub(crate) fn new(gate: Gate, kit: &Kit, max_age: Duration) -> Self {
         Self {
             service: ServerLayer.layer(gate),
-            draining: kit.draining().clone(),
+            watches_over: kit.watches_over().clone(),
             killed: kit.killed().clone(),
             closing: CancellationToken::new(),
             connections: TaskTracker::new(),
@@ -110,12 +111,12 @@ struct Served {
 impl Served {
     async fn run(self, stream: Stream) {
         let peer = stream.peer().clone();
-        let closing = self.server.draining.child_token();
+        let closing = self.server.watches_over.child_token();
         let service = self.server.service.clone();
         let cut = CancellationToken::new();
         let marks = (peer, Closing(closing.clone()), Connection(cut.clone()));
         let connection = self.http2.serve_connection(
-            TokioIo::new(stream),
+            TokioIo::new(Lingering::new(stream)),
             service_fn(move |request| call(service.clone(), request, marks.clone())),
         );
         let mut connection = std::pin::pin!(connection);

@@ -2,6 +2,8 @@
 
 mod body;
 mod flight;
+#[cfg(test)]
+mod tests;
 
 use std::{
     convert::Infallible,
