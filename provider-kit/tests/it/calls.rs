@@ -45,7 +45,7 @@ async fn a_hung_cloud_costs_the_deadline_and_no_more() {
 async fn every_answer_names_the_daemons_epoch_and_the_callers_request() {
     let rig = Rig::start(Settings::default()).await;
     let check = |metadata: &MetadataMap, id: &str| {
-        assert_eq!(metadata.get("x-provider-epoch").unwrap(), rig.running.kit().epoch());
+        assert_eq!(metadata.get("x-provider-epoch").unwrap(), &*rig.running.kit().epoch());
         assert_eq!(metadata.get("x-request-id").unwrap(), id);
     };
     let named = |id: &'static str, mut request: Request<HandshakeRequest>| {
@@ -54,7 +54,7 @@ async fn every_answer_names_the_daemons_epoch_and_the_callers_request() {
     };
     let good = rig.identity().handshake(named("good-1", handshake())).await.unwrap();
     check(good.metadata(), "good-1");
-    assert_eq!(good.into_inner().epoch, rig.running.kit().epoch());
+    assert_eq!(good.into_inner().epoch, &*rig.running.kit().epoch());
     let by_the_handler =
         rig.identity().handshake(named("bad-1", timed(HandshakeRequest::default()))).await.unwrap_err();
     check(by_the_handler.metadata(), "bad-1");
