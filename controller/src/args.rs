@@ -121,7 +121,8 @@ impl Reader {
                     }
                 }
             }
-            Err(problem) => self.faults.push(Fault::new(flag.name, text, problem)),
+            // Counts as not given, so that its default is not found at fault on top.
+            Err(problem) => return self.faults.push(Fault::new(flag.name, text, problem)),
         }
         if !self.given.contains(&flag.name) {
             self.given.push(flag.name);

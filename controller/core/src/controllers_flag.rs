@@ -90,18 +90,18 @@ mod tests {
     #[test]
     fn the_first_mention_wins_and_the_star_takes_the_rest() {
         use Controller::{Node, NodeLifecycle, Route, Service};
-        for (entries, want) in [
-            // Upstream's TestIsControllerEnabled; no loop here is off by default, so its rows about that are one.
-            (vec!["cloud-node"], vec![Node]),
-            (vec!["-cloud-node"], vec![]),
-            (vec!["*"], vec![Node, NodeLifecycle, Service, Route]),
-            (vec![], vec![]),
-            (vec!["*", "-route"], vec![Node, NodeLifecycle, Service]),
-            (vec!["-route", "*"], vec![Node, NodeLifecycle, Service]),
-            (vec!["service", "-service-lb-controller"], vec![Service]),
-            (vec!["-service-lb-controller", "service"], vec![]),
+        let all = vec![Node, NodeLifecycle, Service, Route];
+        for (case, entries, want) in [
+            ("on by name", vec!["cloud-node"], vec![Node]),
+            ("off by name", vec!["-cloud-node"], vec![]),
+            ("on by default", vec!["*"], all),
+            ("on by star, not off by name", vec!["*", "-route"], vec![Node, NodeLifecycle, Service]),
+            ("off by name with star", vec!["-route", "*"], vec![Node, NodeLifecycle, Service]),
+            ("off by default implicit, no star", vec![], vec![]),
+            ("first mention counts, on", vec!["service", "-service-lb-controller"], vec![Service]),
+            ("first mention counts, off", vec!["-service-lb-controller", "service"], vec![]),
         ] {
-            assert_eq!(enabled(&entries), Ok(want.into_iter().collect()), "{entries:?}");
+            assert_eq!(enabled(&entries), Ok(want.into_iter().collect()), "{case}");
         }
     }
 

@@ -153,12 +153,20 @@ mod tests {
     /// Upstream's healthz tests: the texts are compared to the letter, since people and scripts read them.
     #[test]
     fn answers_read_as_upstreams() {
-        for (checks, verbose, excluded, healthy, text) in [
-            (&[][..], false, &[][..], true, "ok"),
-            (&[], true, &[], true, "[+]ping ok\nhealthz check passed\n"),
-            (&[("good", Scope::Live, true)], false, &[], true, "ok"),
-            (&[("good", Scope::Live, true)], true, &[], true, "[+]good ok\nhealthz check passed\n"),
+        for (case, checks, verbose, excluded, healthy, text) in [
+            ("empty", &[][..], false, &[][..], true, "ok"),
+            ("empty verbose", &[], true, &[], true, "[+]ping ok\nhealthz check passed\n"),
+            ("one good", &[("good", Scope::Live, true)], false, &[], true, "ok"),
             (
+                "one good, verbose",
+                &[("good", Scope::Live, true)],
+                true,
+                &[],
+                true,
+                "[+]good ok\nhealthz check passed\n",
+            ),
+            (
+                "good and bad",
                 &[("good", Scope::Live, true), ("bad", Scope::Live, false)],
                 false,
                 &[],
@@ -166,6 +174,7 @@ mod tests {
                 "[+]good ok\n[-]bad failed: reason withheld\nhealthz check failed\n",
             ),
             (
+                "bad excluded",
                 &[("good", Scope::Live, true), ("bad", Scope::Live, false)],
                 true,
                 &["bad"],
@@ -173,6 +182,7 @@ mod tests {
                 "[+]good ok\n[+]bad excluded: ok\nhealthz check passed\n",
             ),
             (
+                "unknown excluded",
                 &[("good", Scope::Live, true)],
                 true,
                 &["other"],
@@ -182,7 +192,7 @@ mod tests {
         ] {
             let excluded: Vec<_> = excluded.iter().map(|name| (*name).to_owned()).collect();
             let verdict = health(checks).verdict(HEALTHZ, verbose, &excluded);
-            assert_eq!(verdict, Verdict { healthy, text: text.to_owned() });
+            assert_eq!(verdict, Verdict { healthy, text: text.to_owned() }, "{case}");
         }
     }
 

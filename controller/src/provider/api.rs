@@ -116,7 +116,7 @@ impl Ask for Batches {
         // Not to be allowed to look at machines is as bad as not to be logged in; what else is forbidden says nothing of them.
         let note = |fault: &Fault| {
             if fault.is_auth() {
-                inner.note_auth_fault()
+                inner.note_auth_fault();
             }
         };
         let Answered { answer, session } = sent.await.inspect_err(note)?;

@@ -66,14 +66,10 @@ async fn supervise(ctx: Arc<Context>, health: Health, loops: Vec<Loop>) -> anyho
         tracing::warn!("no control loop is on");
     }
     let mut running = Running::default();
-    let mut starting = loops.into_iter().peekable();
-    while let Some(one) = starting.next() {
-        running.start(one, Arc::clone(&ctx), health.clone());
-        let more = starting.peek().is_some();
-        let pause = ctx.config.controller_start_interval.mul_f64(1.0 + rand::random::<f64>());
-        if more && ctx.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            break;
-        }
+    let mut after = Duration::ZERO;
+    for one in loops {
+        running.start(one, after, Arc::clone(&ctx), health.clone());
+        after += ctx.config.controller_start_interval.mul_f64(1.0 + rand::random::<f64>());
     }
     tokio::select! {
         // First: a loop that ends because it was stopped has not failed.
@@ -90,9 +86,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(&mut self, one: Loop, ctx: Arc<Context>, health: Health) {
+    fn start(&mut self, one: Loop, after: Duration, ctx: Arc<Context>, health: Health) {
         let controller = one.controller;
         let handle = self.set.spawn(async move {
+            if ctx.stop.run_until_cancelled(tokio::time::sleep(after)).await.is_none() {
+                return;
+            }
             if !offered(one.needs, controller, &ctx).await {
                 return;
             }

@@ -236,6 +236,12 @@ fn all_faults_are_found_at_once() {
 }
 
 #[test]
+fn what_could_not_be_read_is_told_once_and_with_the_rest() {
+    let found = faults(&["--concurrent-node-syncs=many", "--node-monitor-period=5", "--secure-port=70000"]);
+    assert_eq!(found.len(), 3, "{found:#?}");
+}
+
+#[test]
 fn a_provider_is_needed() {
     let faults = from(&[], "").expect_err("refused");
     assert!(faults.to_string().starts_with("--provider: is needed at least once"), "{faults}");
@@ -264,11 +270,43 @@ fn loops_and_servers_can_be_turned_off() {
 /// Upstream's `TestNodeControllerValidation`.
 #[test]
 fn the_number_of_node_workers_is_checked() {
-    assert_eq!(config(&["--concurrent-node-syncs=5"]).node.workers, 5);
-    assert_eq!(config(&["--concurrent-node-status-updates=2"]).node.status_workers, 2);
-    assert_eq!(config(&["--concurrent-node-syncs=5"]).node.status_workers, 5, "falls back to the node workers");
-    for wrong in ["--concurrent-node-syncs=-1", "--concurrent-node-syncs=0", "--concurrent-node-status-updates=-1"] {
-        assert_eq!(faults(&[wrong]).len(), 1, "{wrong}");
+    for (case, arguments, workers, status_workers) in [
+        ("empty options", &[][..], 512, 512),
+        ("positive value with default 0", &["--concurrent-node-syncs=5"], 5, 5),
+        ("positive status updates", &["--concurrent-node-syncs=5", "--concurrent-node-status-updates=2"], 5, 2),
+    ] {
+        let node = config(arguments).node;
+        assert_eq!((node.workers, node.status_workers), (workers, status_workers), "{case}");
+    }
+    for (case, wrong) in [
+        ("concurrent-node-syncs negative value", "--concurrent-node-syncs=-1"),
+        ("concurrent-node-syncs zero value", "--concurrent-node-syncs=0"),
+        ("negative status updates", "--concurrent-node-status-updates=-1"),
+    ] {
+        assert_eq!(faults(&[wrong]).len(), 1, "{case}");
+    }
+}
+
+/// Upstream's generic options.
+#[test]
+fn the_list_of_controllers_is_checked() {
+    for (case, argument, count) in [
+        ("no controllers", "--cluster-name=x", 4),
+        ("empty controllers", "--controllers=", 0),
+        ("valid controllers", "--controllers=cloud-node-controller,service-lb-controller", 2),
+        ("disabled controllers", "--controllers=*,-node-route-controller", 3),
+        ("aliased controllers", "--controllers=cloud-node,-service,route", 2),
+        ("duplicate controllers", "--controllers=service,service-lb-controller", 1),
+    ] {
+        assert_eq!(config(&[argument]).controllers.len(), count, "{case}");
+    }
+    for (case, argument, named) in [
+        ("unknown controller", "--controllers=*,nonsense", "nonsense"),
+        ("unknown controller beside aliases", "--controllers=service,-nonsense", "-nonsense"),
+        ("lock other than leases", "--leader-elect-resource-lock=configmaps", "configmaps"),
+    ] {
+        let found = faults(&[argument]);
+        assert!(found.len() == 1 && found[0].contains(&format!("{named:?}")), "{case}: {found:?}");
     }
 }
 

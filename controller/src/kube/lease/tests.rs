@@ -204,7 +204,7 @@ async fn waiting_ends_when_stopped() {
 /// Three candidates, lines that fail at random: never two that may act at once, and somebody leads again in the end.
 #[tokio::test(start_paused = true)]
 async fn never_two_leaders_whatever_the_lines_do() {
-    for round in 0..20 {
+    for round in 0..10 {
         let cluster = FakeCluster::default();
         let mut lines = Vec::new();
         let mut standings = Vec::new();
