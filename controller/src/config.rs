@@ -181,8 +181,6 @@ pub struct AdminConfig {
     pub http2_max_streams: Option<u32>,
     /// `--permit-port-sharing`.
     pub share_port: bool,
-    /// `--permit-address-sharing`.
-    pub share_address: bool,
     /// Who callers are.
     pub authentication: AuthenticationConfig,
     /// What callers may do.
@@ -353,7 +351,6 @@ impl Default for AdminConfig {
             http2: true,
             http2_max_streams: None,
             share_port: false,
-            share_address: false,
             authentication: AuthenticationConfig::default(),
             authorization: AuthorizationConfig::default(),
             profiling: true,

@@ -144,7 +144,10 @@ async fn run(flags: Flags, config: Config, verbosity: Verbosity) -> anyhow::Resu
         let kube_flags = &config.kube;
         let (config, health, metrics) = (Arc::clone(&config), health.clone(), Arc::clone(&metrics));
         let served = admin::Served { config, flags, health, metrics, verbosity: Some(verbosity) };
-        admin::start(settings, served, kube_flags).await?;
+        match stop.run_until_cancelled(admin::start(settings, served, kube_flags)).await {
+            Some(address) => _ = address?,
+            None => return Ok(()),
+        }
     }
 
     if let Some(candidate) = &mut candidate
@@ -154,10 +157,14 @@ async fn run(flags: Flags, config: Config, verbosity: Verbosity) -> anyhow::Resu
     }
     let mut lease = HeldLease::new(candidate);
     let client = client::limited(kube, &config.kube, standing, &metrics)?;
-    let parts = Parts { client, config, metrics, events: events.clone(), health, stop };
+    let parts = Parts { client, config, metrics, events: events.clone(), health, stop: stop.clone() };
     let outcome = tokio::select! {
         outcome = lead(parts, remotes) => outcome,
-        () = lease.lost() => anyhow::bail!("leader election lost"),
+        () = lease.lost() => {
+            // What is under way may end, but nothing new begins while the process goes down.
+            stop.cancel();
+            anyhow::bail!("leader election lost");
+        }
     };
     events.flush(FLUSH).await;
     lease.release().await;

@@ -19,7 +19,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// "Too many" without a time: wait this long, as clients of upstream do.
 const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// A pause longer than this is not kept: no single answer may stop all work for long.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How one request went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

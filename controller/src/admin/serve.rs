@@ -48,7 +48,8 @@ pub(super) struct Site {
 pub(super) fn bind(settings: &AdminConfig) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(settings.address, settings.port);
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(settings.share_address)?;
+    // Connections of a process that ran before linger in the kernel; they do not keep this one from listening.
+    socket.set_reuseaddr(true)?;
     socket.set_reuseport(settings.share_port)?;
     socket.bind(address).with_context(|| {
         format!("--bind-address={} --secure-port={} cannot be listened on", settings.address, settings.port)

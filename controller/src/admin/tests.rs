@@ -422,6 +422,9 @@ async fn a_configmap_that_cannot_be_read_is_an_error_unless_that_is_tolerated() 
     let mut tolerant = settings();
     tolerant.authentication.tolerate_lookup_failure = true;
     try_server(&tolerant, Reviewer::default(), false).await.expect("tolerated");
+    let away = Reviewer::default();
+    away.state().broken = true;
+    try_server(&settings(), away, false).await.expect("an apiserver that is away is asked again later");
     let mut skipping = settings();
     skipping.authentication.skip_lookup = true;
     try_server(&skipping, Reviewer::default(), false).await.expect("not looked up");

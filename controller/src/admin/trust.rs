@@ -13,7 +13,10 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
-use crate::config::{AuthenticationConfig, RequestHeaderConfig};
+use crate::{
+    config::{AuthenticationConfig, RequestHeaderConfig},
+    kube::explained,
+};
 
 /// Where the apiserver publishes its own CAs.
 const NAMESPACE: &str = "kube-system";
@@ -79,12 +82,14 @@ impl Trust {
         let trust = Self { config: config.clone(), cluster, current: ArcSwap::default() };
         let map = match trust.read_map().await {
             Ok(map) => map,
-            Err(error) if tolerant => {
-                tracing::warn!(error = format!("{error:#}"), "client certificates of the cluster's CAs are not taken");
+            // An apiserver that is away is asked again; one that refuses would go on refusing.
+            Err(error) if tolerant || !is_refusal(&error) => {
+                let error = explained(&error);
+                tracing::warn!(error, "client certificates of the cluster's CAs are not taken until they can be read");
                 None
             }
             Err(error) => {
-                return Err(error.context(format!(
+                return Err(anyhow::Error::from(error).context(format!(
                     "the apiserver's CAs cannot be read from configmap {NAMESPACE}/{NAME}; bind Role \
                      extension-apiserver-authentication-reader (deploy/rbac.yaml does), or give \
                      --authentication-tolerate-lookup-failure"
@@ -112,13 +117,13 @@ impl Trust {
         }
     }
 
-    async fn read_map(&self) -> anyhow::Result<Option<ConfigMap>> {
+    async fn read_map(&self) -> Result<Option<ConfigMap>, Error> {
         let Some(client) = &self.cluster else { return Ok(None) };
         let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
         match maps.get(NAME).await {
             Ok(map) => Ok(Some(map)),
             Err(Error::Api(status)) if status.code == 404 => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -137,6 +142,10 @@ impl Trust {
         };
         Ok(Trusted { clients, proxy })
     }
+}
+
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Api(status) if status.code < 500 && status.code != 429)
 }
 
 fn from_file(flag: &str, path: &Path) -> anyhow::Result<Authority> {

@@ -374,7 +374,6 @@ impl Reader<'_> {
             http2: !self.value("disable-http2-serving").bool(),
             http2_max_streams: self.max_streams(),
             share_port: self.value("permit-port-sharing").bool(),
-            share_address: self.value("permit-address-sharing").bool(),
             authentication: self.authentication(),
             authorization: self.authorization(),
             profiling: self.value("profiling").bool(),

@@ -65,8 +65,6 @@ pub struct AppMetrics {
     pub leader_slow_path: CounterVec<1>,
     /// 1 for each running controller, by name and manager.
     pub running: GaugeVec<2>,
-    /// 1 for each feature gate that is on, by name and stage.
-    pub feature_enabled: GaugeVec<2>,
     /// Requests to the admin server, by path and status code. Ours.
     pub admin_requests: CounterVec<2>,
     /// Seconds of delegated token and access reviews, by kind and result. Ours.
@@ -212,11 +210,6 @@ impl AppMetrics {
                 "running_managed_controllers",
                 "Indicates where instances of a controller are currently running",
                 ["name", "manager"],
-            ),
-            feature_enabled: to.gauges(
-                "kubernetes_feature_enabled",
-                "This metric records the data about the stage and enablement of a k8s feature",
-                ["name", "stage"],
             ),
             admin_requests: to.counters(
                 "cloud_controller_manager_admin_requests",

@@ -75,7 +75,13 @@ async fn supervise(ctx: Arc<Context>, health: Health, loops: Vec<Loop>) -> anyho
         // First: a loop that ends because it was stopped has not failed.
         biased;
         () = ctx.stop.cancelled() => running.drain(ctx.config.drain_timeout).await,
-        failure = running.first_failure() => Err(failure),
+        failure = running.first_failure() => {
+            // The others end in order before the lease is given back.
+            ctx.stop.cancel();
+            tracing::error!(error = %failure, "a control loop failed");
+            running.drain(ctx.config.drain_timeout).await?;
+            Err(failure)
+        }
     }
 }
 

@@ -57,7 +57,8 @@ pub(super) const SERVING: &[Flag] = &[
         Kind::Bool,
         "false",
         "Let the port be taken while old connections to it linger (SO_REUSEADDR).",
-    ),
+    )
+    .no_effect("it always is so: a restart would otherwise wait for the kernel"),
 ];
 
 pub(super) const AUTHENTICATION: &[Flag] = &[

@@ -126,7 +126,7 @@ fn every_flag_reaches_the_config() {
     let admin = config.admin.as_ref().expect("on");
     assert_eq!((admin.address.to_string().as_str(), admin.port), ("::1", 1234));
     assert_eq!(admin.sni[0].names, ["a.example", "b.example"]);
-    assert!(admin.tls13_only && !admin.http2 && admin.share_port && !admin.share_address && !admin.profiling);
+    assert!(admin.tls13_only && !admin.http2 && admin.share_port && !admin.profiling);
     assert_eq!((admin.http2_max_streams, admin.cipher_suites.len()), (Some(7), 1));
     assert_eq!(admin.authentication.cache_ttl, secs(1));
     assert!(admin.authentication.skip_lookup);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use controller_core::api_limit::Outcome;
+use controller_core::api_limit::{LONGEST_PAUSE, Outcome};
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Body as _;
@@ -172,10 +172,12 @@ fn outcome<B>(answer: &Result<Response<B>, BoxError>, kind: Kind, took: Duration
 /// How long the apiserver asks to wait before the same request is sent again; it has not acted on it.
 fn asked_to_wait<B>(answer: &Response<B>) -> Option<Duration> {
     let code = answer.status();
-    if code == StatusCode::TOO_MANY_REQUESTS {
-        return Some(retry_after(answer).unwrap_or(Duration::from_secs(1)));
-    }
-    if code.is_server_error() { retry_after(answer) } else { None }
+    let wait = match (retry_after(answer), code) {
+        (None, StatusCode::TOO_MANY_REQUESTS) => Duration::from_secs(1),
+        (Some(wait), _) if code == StatusCode::TOO_MANY_REQUESTS || code.is_server_error() => wait,
+        _ => return None,
+    };
+    Some(wait.min(LONGEST_PAUSE))
 }
 
 fn retry_after<B>(answer: &Response<B>) -> Option<Duration> {

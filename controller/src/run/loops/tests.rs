@@ -30,9 +30,10 @@ fn running(ctx: &Context, controller: Controller) -> i64 {
 async fn a_loop_that_panics_takes_the_process_with_it() {
     let ctx = context(&Daemon::new(), Config::default());
     let panicking = one(|_| Box::pin(async { panic!("out of ideas") }));
-    let error = supervise(ctx, Health::default(), vec![orderly(), panicking]).await.expect_err("panicked");
-    let text = error.to_string();
+    let supervised = supervise(Arc::clone(&ctx), Health::default(), vec![orderly(), panicking]);
+    let text = supervised.await.expect_err("panicked").to_string();
     assert!(text.contains("cloud-node-controller panicked") && text.contains("out of ideas"), "{text}");
+    assert_eq!(running(&ctx, Controller::Service), 0, "the others have ended in order");
 }
 
 #[tokio::test(start_paused = true)]
