@@ -14,6 +14,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 use screen::Screen;
+use testkit::Profile;
 use world::World;
 
 /// Shows the controller and a provider at work on a real Kubernetes API, and verifies every step.
@@ -23,6 +24,9 @@ struct Args {
     /// Stays up after the last step, for a look around with kubectl, until interrupted.
     #[arg(long)]
     keep: bool,
+    /// Uses the programs that `cargo test --workspace` has built, which spares a test the build.
+    #[arg(long, hide = true)]
+    built_for_tests: bool,
 }
 
 /// The status of a shell command ended by an interrupt.
@@ -33,7 +37,7 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let screen = Screen::new();
     let outcome = tokio::select! {
-        told = tell(&screen, args.keep) => told,
+        told = tell(&screen, &args) => told,
         () = interrupt() => {
             screen.end("Interrupted; everything is cleaned up.");
             return ExitCode::from(INTERRUPTED);
@@ -49,13 +53,14 @@ async fn main() -> ExitCode {
 }
 
 /// Dropping what this returns, or not letting it end, takes every process and file away again.
-async fn tell(screen: &Screen, keep: bool) -> Result<()> {
-    let mut world = World::create(screen).await?;
+async fn tell(screen: &Screen, args: &Args) -> Result<()> {
+    let profile = if args.built_for_tests { Profile::Test } else { Profile::Dev };
+    let mut world = World::create(screen, profile).await?;
     let told = story::tell(screen, &mut world).await;
     if let Err(error) = told {
         return Err(world.explain(&error));
     }
-    if keep {
+    if args.keep {
         screen.end("Every step happened. It all stays up until you press Ctrl-C.");
         screen::line(&format!("export KUBECONFIG={}", world.kubeconfig().display()));
         screen::line(&format!("curl http://{}/", world.load_balancer()?));

@@ -51,7 +51,7 @@ impl Screen {
     pub(crate) async fn task<T>(&self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
         let started = Instant::now();
         let mut progress = Progress::new("demo");
-        progress.update(what);
+        progress.update(&format!("waiting until {what}"));
         let value = work.await?;
         drop(progress);
         self.done(what, started.elapsed());
@@ -67,11 +67,12 @@ impl Screen {
     ) -> Result<T> {
         let started = Instant::now();
         let mut progress = Progress::new("demo");
-        progress.update(what);
+        progress.update(&format!("waiting until {what}"));
         let value = eventually(what, within, async || {
             let seen = probe().await;
             if let Err(error) = &seen {
-                progress.update(&format!("{what} … {error:#}"));
+                // What is news comes first: the line may be cut off at the edge of the terminal.
+                progress.update(&format!("{error:#} · waiting until {what}"));
             }
             seen
         })

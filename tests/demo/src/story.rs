@@ -43,6 +43,7 @@ async fn machines_join(screen: &Screen, world: &mut World) -> Result<()> {
         world.machines.insert(name.to_owned(), Machine { kubelet, backend: None });
     }
     let nodes = world.nodes();
+    screen.fact("registered with a host name for their only address, and the taint node.cloudprovider.kubernetes.io/uninitialized");
     for name in NODES {
         let what = format!("{name} has its providerID, addresses and labels, and lost its taint");
         let seen = screen.see(&what, PATIENCE, async || {
@@ -78,7 +79,8 @@ async fn routes_appear(screen: &Screen, world: &mut World) -> Result<()> {
 async fn see_routes(screen: &Screen, world: &World, what: &str, machines: &[u8]) -> Result<()> {
     let expected: BTreeSet<_> = machines.iter().map(|number| pod_cidr(*number)).collect();
     let routes = screen.see(what, PATIENCE, async || {
-        let routes = world.mock.control().routes().await?;
+        let mut routes = world.mock.control().routes().await?;
+        routes.sort_by(|one, other| one.destination.cmp(&other.destination));
         let present: BTreeSet<_> = routes.iter().map(|route| route.destination.clone()).collect();
         ensure!(present == expected, "there are {present:?}");
         Ok(routes)

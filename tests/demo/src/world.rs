@@ -51,9 +51,9 @@ pub(crate) struct World {
 
 impl World {
     /// Brings everything up but the machines.
-    pub(crate) async fn create(screen: &Screen) -> Result<Self> {
+    pub(crate) async fn create(screen: &Screen, profile: Profile) -> Result<Self> {
         screen.chapter("A control plane");
-        let binaries = screen.task("the programs are built", Binaries::build(Profile::Dev)).await?;
+        let binaries = screen.task("the programs are built", Binaries::build(profile)).await?;
         // May build for minutes, with progress of its own.
         let started = Instant::now();
         let plane = ControlPlane::builder().start().await?;
