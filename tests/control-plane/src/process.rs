@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::sync::watch;
 
 const SUPERVISE: &str = include_str!("supervise.sh");
@@ -250,18 +250,32 @@ impl Process {
     }
 
     /// Fails, with the end of its log, if it has ended.
-    pub fn ensure_running(&self) -> Result<()> {
-        let exit = self.exited();
-        ensure!(
-            exit.is_none(),
-            "{} ended with {}; its log ends with:\n{}",
-            self.name,
-            exit.unwrap_or(Exit::Code(-1)),
-            self.log_tail(20)
-        );
-        Ok(())
+    pub fn ensure_running(&self) -> Result<(), Ended> {
+        match self.exited() {
+            None => Ok(()),
+            Some(exit) => Err(Ended { name: self.name.clone(), exit, said: self.log_tail(20) }),
+        }
     }
 }
+
+/// A process has ended that should not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The file name of the program.
+    pub name: String,
+    /// How it ended.
+    pub exit: Exit,
+    /// The end of its log.
+    pub said: String,
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ended with {}; its log ends with:\n{}", self.name, self.exit, self.said)
+    }
+}
+
+impl std::error::Error for Ended {}
 
 impl std::fmt::Debug for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -51,7 +51,7 @@ impl Program {
 
     /// Fails, with the end of its log, if it does not run.
     pub fn ensure_running(&self) -> Result<()> {
-        self.process()?.ensure_running()
+        Ok(self.process()?.ensure_running()?)
     }
 
     /// Everything it has printed, in all its lives.

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use control_plane::process::Ended;
 use tokio::time::{Instant, sleep, timeout_at};
 
 const POLL: Duration = Duration::from_millis(50);
@@ -13,7 +14,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// The probe's error says what is the case instead; the last one stands in ours. A probe that hangs is abandoned at the end.
 ///
 /// # Errors
-/// If it did not succeed in time.
+/// If it did not succeed in time; at once if the probe finds that a process has [`Ended`], which no waiting mends.
 pub async fn eventually<T>(
     what: impl Display,
     within: Duration,
@@ -24,6 +25,7 @@ pub async fn eventually<T>(
     loop {
         match timeout_at(deadline, probe()).await {
             Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) if error.is::<Ended>() => return Err(error).with_context(|| format!("waiting for: {what}")),
             Ok(Err(error)) if Instant::now() + POLL < deadline => last = Some(error),
             Ok(Err(error)) => return Err(error).with_context(|| format!("not within {within:?}: {what}")),
             Err(_) => {
@@ -56,6 +58,7 @@ pub async fn throughout(
 mod tests {
     use super::*;
     use anyhow::{bail, ensure};
+    use control_plane::process::Exit;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
@@ -89,6 +92,17 @@ mod tests {
         let error = eventually("an answer", MINUTE, async || std::future::pending::<Result<()>>().await);
         let error = format!("{:#}", error.await.unwrap_err());
         assert!(error.contains("the last look hangs"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_process_ends_the_waiting() {
+        tokio::time::pause();
+        let started = Instant::now();
+        let ended = || Ended { name: "daemon".to_owned(), exit: Exit::Code(3), said: "why".to_owned() };
+        let error = eventually("a sign", MINUTE, async || Err::<(), _>(ended()).context("looking for it"));
+        let error = format!("{:#}", error.await.unwrap_err());
+        assert!(error.contains("a sign") && error.contains("daemon ended with exit status 3"), "{error}");
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test]
