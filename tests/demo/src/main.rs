@@ -36,15 +36,15 @@ const INTERRUPTED: u8 = 130;
 async fn main() -> ExitCode {
     let args = Args::parse();
     let screen = Screen::new();
-    let outcome = tokio::select! {
-        told = tell(&screen, &args) => told,
-        () = interrupt() => {
-            screen.end("Interrupted; everything is cleaned up.");
-            return ExitCode::from(INTERRUPTED);
+    match Box::pin(run(&screen, &args)).await {
+        Ok(Outcome::Complete) => {
+            screen.end("Every step happened, and everything is cleaned up.");
+            ExitCode::SUCCESS
         }
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Outcome::Interrupted) => {
+            screen.end("Interrupted; everything is cleaned up.");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             screen.failed(&error);
             ExitCode::FAILURE
@@ -52,24 +52,42 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Dropping what this returns, or not letting it end, takes every process and file away again.
-async fn tell(screen: &Screen, args: &Args) -> Result<()> {
+/// How a demo can end in which nothing failed.
+enum Outcome {
+    Complete,
+    Interrupted,
+}
+
+/// However this ends, dropping the world takes every process and file away again.
+async fn run(screen: &Screen, args: &Args) -> Result<Outcome> {
     let profile = if args.built_for_tests { Profile::Test } else { Profile::Dev };
-    let mut world = World::create(screen, profile).await?;
-    let told = story::tell(screen, &mut world).await;
-    if let Err(error) = told {
-        return Err(world.explain(&error));
-    }
+    let Some(world) = unless_interrupted(Box::pin(World::create(screen, profile))).await else {
+        return Ok(Outcome::Interrupted);
+    };
+    let mut world = world?;
+    let Some(told) = unless_interrupted(story::tell(screen, &mut world)).await else {
+        return Ok(Outcome::Interrupted);
+    };
+    told.map_err(|error| world.explain(&error))?;
     if args.keep {
         screen.end("Every step happened. It all stays up until you press Ctrl-C.");
         screen::line(&format!("export KUBECONFIG={}", world.kubeconfig().display()));
         screen::line(&format!("curl http://{}/", world.load_balancer()?));
         interrupt().await;
     }
-    story::clean_up(screen, &mut world).await.map_err(|error| world.explain(&error))?;
-    drop(world);
-    screen.end("Every step happened, and everything is cleaned up.");
-    Ok(())
+    let Some(cleaned) = unless_interrupted(story::clean_up(screen, &mut world)).await else {
+        return Ok(Outcome::Interrupted);
+    };
+    cleaned.map_err(|error| world.explain(&error))?;
+    Ok(Outcome::Complete)
+}
+
+/// `None` if the person wanted to end before the work did.
+async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = interrupt() => None,
+    }
 }
 
 /// Resolves when the person or the system wants us to end.
