@@ -28,7 +28,7 @@ use crate::{
         cache::Cache,
         client,
         events::Recorder,
-        lease::{self, Candidate, Ended},
+        lease::{self, Candidate, Ended, Standing},
     },
     metrics::Metrics,
     progress::Progress,
@@ -156,8 +156,8 @@ async fn run(flags: Flags, config: Config, verbosity: Verbosity) -> anyhow::Resu
         return Ok(());
     }
     let mut lease = HeldLease::new(candidate);
-    let client = client::limited(kube, &config.kube, standing, &metrics)?;
-    let parts = Parts { client, config, metrics, events: events.clone(), health, stop: stop.clone() };
+    let client = client::limited(kube, &config.kube, standing.clone(), &metrics)?;
+    let parts = Parts { client, standing, config, metrics, events: events.clone(), health, stop: stop.clone() };
     let outcome = tokio::select! {
         outcome = lead(parts, remotes) => outcome,
         () = lease.lost() => {
@@ -213,6 +213,7 @@ impl HeldLease {
 /// What leading needs.
 struct Parts {
     client: Client,
+    standing: Option<Standing>,
     config: Arc<Config>,
     metrics: Arc<Metrics>,
     events: Recorder,
@@ -222,13 +223,13 @@ struct Parts {
 
 /// Runs the control loops until stopped.
 async fn lead(parts: Parts, remotes: Remotes) -> anyhow::Result<()> {
-    let Parts { client, config, metrics, events, health, stop } = parts;
+    let Parts { client, standing, config, metrics, events, health, stop } = parts;
     let Some(cluster_id) = cluster::id(config.cluster_id.as_deref(), &client, &stop).await? else { return Ok(()) };
     tracing::info!(cluster_id, cluster_name = config.cluster_name, "leading");
 
     // Work under way after `stop` still needs providers and caches; they end with the process.
     let process = CancellationToken::new();
-    let settings = providers::settings(&config, cluster_id);
+    let settings = providers::settings(&config, cluster_id, standing);
     let providers = Providers::start(remotes.all, &settings, &metrics.provider, &process);
     watch_providers(&health, &providers);
     let (nodes, services) = (Cache::<view::Node>::new(), Cache::<view::Service>::new());

@@ -57,9 +57,10 @@ impl Standing {
         self.lock().leader().map(str::to_owned)
     }
 
-    /// The standing of this election, with the clock starting now.
+    /// The standing of one that never led.
     #[cfg(test)]
-    pub(crate) fn for_test(election: Election) -> Self {
+    pub(crate) fn standby() -> Self {
+        let election = Election::new("standby", LeaderElectionConfig::default().timing);
         Self(Arc::new(Shared { election: Mutex::new(election), start: Instant::now() }))
     }
 

@@ -58,6 +58,7 @@ impl Inner {
             let session = self.session(method).await?;
             let request = within_limits(&session.info, build(&session.info)?)?;
             let permit = turn(&session, method).await;
+            self.fence(method)?;
             let outcome = self.asking(&session.info.name).ask(&session.link, method, request, &send).await;
             drop(permit);
             match outcome {
@@ -106,6 +107,16 @@ impl Inner {
             self.heed(&fault);
             fault
         })
+    }
+
+    /// Lets a write pass only while this process leads: another may have taken over while this one was frozen.
+    fn fence(&self, method: Method) -> Result<(), Fault> {
+        let lost = self.settings.standing.as_ref().is_some_and(|standing| !standing.is_leader());
+        if method.kind == Kind::Write && lost {
+            let message = "not sent: this process does not hold the leader lease any more";
+            return Err(Fault::new(Code::Unavailable, Origin::Provider, self.name(), message).with_reason(reason::AWAY));
+        }
+        Ok(())
     }
 
     /// A session over which this method may be called now.

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use controller_core::provider::Account;
 
+use crate::kube::lease::Standing;
+
 /// What the facade is told once, for all providers.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -17,6 +19,8 @@ pub struct Settings {
     pub accounts: Vec<Account>,
     /// How long an answer may take.
     pub deadlines: Deadlines,
+    /// Nothing is written while this does not lead; `None`: there is no leader election.
+    pub standing: Option<Standing>,
 }
 
 /// The cluster on whose behalf calls are made.

@@ -501,6 +501,7 @@ pub(crate) fn settings() -> Settings {
         classes: [].into(),
         accounts: vec![],
         deadlines: Deadlines::default(),
+        standing: None,
     }
 }
 

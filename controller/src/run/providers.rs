@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use provider_hop::{
     Endpoint,
-    connect::{ConnectOptions, Connector},
+    connect::ConnectOptions,
     tls::{ReloadTask, Tls, TlsFiles},
 };
 
 use crate::{
     config::{Config, ProviderConfig},
-    provider::{Cluster, Deadlines, Dialer, Remote, Settings, Stream},
+    kube::lease::Standing,
+    provider::{Cluster, Deadlines, Remote, Settings},
 };
 
 /// The daemons, and the task that keeps this side's certificate up to date.
@@ -44,24 +45,17 @@ pub(super) fn remotes(config: &ProviderConfig) -> anyhow::Result<Remotes> {
 
 fn remote(text: &str, options: &ConnectOptions) -> anyhow::Result<Remote> {
     let endpoint: Endpoint = text.parse()?;
-    let connector = Connector::new(&endpoint, options).with_context(|| format!("--provider={text:?}"))?;
-    let dialer = Dialer::new(move || {
-        let connector = connector.clone();
-        Box::pin(async move {
-            let stream = connector.connect().await.map_err(std::io::Error::other)?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
-        })
-    });
-    Ok(Remote { endpoint: text.to_owned(), dialer })
+    Remote::new(&endpoint, options).with_context(|| format!("--provider={text:?}"))
 }
 
 /// What the facade is told once.
-pub(super) fn settings(config: &Config, cluster_id: String) -> Settings {
+pub(super) fn settings(config: &Config, cluster_id: String, standing: Option<Standing>) -> Settings {
     Settings {
         cluster: Cluster { id: cluster_id, name: config.cluster_name.clone() },
         default_provider: config.provider.default_provider.clone(),
         classes: config.provider.load_balancer_classes.clone(),
         accounts: config.provider.accounts.clone(),
         deadlines: Deadlines::default(),
+        standing,
     }
 }

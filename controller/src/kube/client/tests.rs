@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use controller_core::lease::{Election, Timing};
 use http::{Request, Response};
 use http_body_util::Full;
 use k8s_openapi::api::core::v1::Node;
@@ -198,15 +197,7 @@ async fn watches_take_no_place() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_written_without_the_lease() {
     let server = Server::default();
-    let standing = Standing::for_test(Election::new(
-        "me",
-        Timing {
-            lease_duration: Duration::from_secs(15),
-            renew_deadline: Duration::from_secs(10),
-            retry_period: Duration::from_secs(2),
-        },
-    ));
-    let (client, _) = server.client(Some(Limiter::adaptive()), Some(standing));
+    let (client, _) = server.client(Some(Limiter::adaptive()), Some(Standing::standby()));
     let api = Api::<Node>::all(client);
     api.get("n").await.expect("reading is open to all");
     let error = api.patch("n", &PatchParams::default(), &Patch::Merge(json!({}))).await.expect_err("not leading");

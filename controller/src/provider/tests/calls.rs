@@ -12,7 +12,13 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::provider::testing::{Daemon, Facade, all_found, handshake, key, node, pages, ready, spec};
+use crate::{
+    kube::lease::Standing,
+    provider::{
+        Settings,
+        testing::{Daemon, Facade, all_found, handshake, key, node, pages, ready, settings, spec},
+    },
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_call_carries_deadline_request_id_and_trace_context() {
@@ -29,6 +35,19 @@ async fn a_call_carries_deadline_request_id_and_trace_context() {
     assert_eq!(of("BatchGetInstances", "x-request-id").len(), 32);
     assert!(of("BatchGetInstances", "traceparent").starts_with("00-"));
     assert!(of("BatchGetInstances", "user-agent").starts_with("cloud-controller-manager/"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cloud_is_only_read_without_the_lease() {
+    let daemon = Daemon::new();
+    let standby = Settings { standing: Some(Standing::standby()), ..settings() };
+    let facade = Facade::start(vec![daemon.remote()], &standby);
+    let provider = facade.provider();
+    provider.until_ready().await;
+    provider.instance(node("a"), None).await.expect("reading is open to all");
+    let fault = provider.ensure_load_balancer(&key(), &spec(), &[], &[], "h").await.expect_err("not leading");
+    assert!(fault.message.contains("does not hold the leader lease"), "{fault}");
+    assert!(daemon.calls("EnsureLoadBalancer").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
