@@ -105,7 +105,9 @@ impl MockProvider {
             if item.route.is_none() {
                 checker.fault(format!("routes[{index}].route"), "is missing");
             }
-            if !ids.insert(item.id) {
+            if item.id == 0 {
+                checker.fault(format!("routes[{index}].id"), "is missing: ids start at 1");
+            } else if !ids.insert(item.id) {
                 checker.fault(format!("routes[{index}].id"), format!("{} is not unique", item.id));
             }
         }

@@ -89,6 +89,7 @@ async fn a_batch_has_a_limit_and_distinct_ids() {
         assert_eq!((status.code(), fields(&status)), (Code::InvalidArgument, vec![field.to_owned()]));
     };
     check(Vec::new(), "routes").await;
-    check((0..3).map(|id| item(id, "a", "10.0.1.0/24")).collect(), "routes").await;
+    check((1..4).map(|id| item(id, "a", "10.0.1.0/24")).collect(), "routes").await;
     check(vec![item(1, "a", "10.0.1.0/24"), item(1, "b", "10.0.2.0/24")], "routes[1].id").await;
+    check(vec![item(0, "a", "10.0.1.0/24")], "routes[0].id").await;
 }

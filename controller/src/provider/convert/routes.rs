@@ -50,15 +50,16 @@ pub(in crate::provider) fn create_request(
     info: &Info,
     routes: &[(Route, String)],
 ) -> v1::CreateRoutesRequest {
-    let routes = (0..).zip(routes).map(|(id, (route, hint))| wire_item(info, id, route, hint)).collect();
+    let routes = (1..).zip(routes).map(|(id, (route, hint))| wire_item(info, id, route, hint)).collect();
     v1::CreateRoutesRequest { cluster: Some(wire_cluster(cluster)), routes }
 }
 
 pub(in crate::provider) fn delete_request(cluster: &Cluster, info: &Info, routes: &[Route]) -> v1::DeleteRoutesRequest {
-    let routes = (0..).zip(routes).map(|(id, route)| wire_item(info, id, route, "")).collect();
+    let routes = (1..).zip(routes).map(|(id, route)| wire_item(info, id, route, "")).collect();
     v1::DeleteRoutesRequest { cluster: Some(wire_cluster(cluster)), routes }
 }
 
+/// `id` starts at 1, so that a result without one does not pass for the first.
 fn wire_item(info: &Info, id: u32, route: &Route, hint: &str) -> v1::RouteItem {
     v1::RouteItem { id, route: Some(wire_route(info, route)), name_hint: hint.to_owned() }
 }
@@ -109,7 +110,7 @@ fn route(wire: v1::Route) -> Result<Route, InvalidRoute> {
 /// One outcome for each of `sent` items, in their order. What the answer says nothing about, or two things, failed.
 pub(in crate::provider) fn results(provider: &str, sent: usize, wire: Vec<v1::RouteResult>) -> Vec<Result<(), Fault>> {
     let sent = u32::try_from(sent).unwrap_or(u32::MAX);
-    if let Some(stray) = wire.iter().find(|result| result.id >= sent) {
+    if let Some(stray) = wire.iter().find(|result| !(1..=sent).contains(&result.id)) {
         let fault = distrust(provider, &InvalidRoute::NotAsked(stray.id));
         return (0..sent).map(|_| Err(fault.clone())).collect();
     }
@@ -117,7 +118,7 @@ pub(in crate::provider) fn results(provider: &str, sent: usize, wire: Vec<v1::Ro
     for result in wire {
         by_id.entry(result.id).or_default().push(result);
     }
-    (0..sent)
+    (1..=sent)
         .map(|id| {
             let mut results = by_id.remove(&id).unwrap_or_default().into_iter();
             match (results.next(), results.next()) {

@@ -422,7 +422,7 @@ async fn a_chunk_that_fails_fails_the_rest_and_says_so() {
         if route.target_node == "n1" {
             return Err(Status::unavailable("broke"));
         }
-        let done = v1::RouteResult { id: 0, status: Some(v1::ItemStatus::default()) };
+        let done = v1::RouteResult { id: request.routes[0].id, status: Some(v1::ItemStatus::default()) };
         Ok(v1::DeleteRoutesResponse { results: vec![done] })
     });
     let facade = Facade::over(&daemon).await;

@@ -23,15 +23,15 @@ fn a_table_with_a_broken_route_is_refused_whole() {
 
 #[test]
 fn outcomes_are_matched_by_id_and_kept_in_order() {
-    let seen = results("p", 3, vec![result(2, 0), result(0, 0), result(1, 9)]);
+    let seen = results("p", 3, vec![result(3, 0), result(1, 0), result(2, 9)]);
     assert_eq!(seen.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(seen[1].as_ref().expect_err("failed").code, Code::FailedPrecondition);
 }
 
 #[test]
 fn what_the_answer_does_not_say_plainly_failed() {
-    let unsaid = v1::RouteResult { id: 3, status: None };
-    let seen = results("p", 4, vec![result(0, 0), result(1, 0), result(1, 0), unsaid]);
+    let unsaid = v1::RouteResult { id: 4, status: None };
+    let seen = results("p", 4, vec![result(1, 0), result(2, 0), result(2, 0), unsaid]);
     let reasons: Vec<&str> =
         seen.iter().map(|result| result.as_ref().err().map_or("", |fault| fault.reason.as_str())).collect();
     assert_eq!(reasons, ["", "BAD_ANSWER", "MISSING_ANSWER", "BAD_ANSWER"]);
@@ -39,10 +39,13 @@ fn what_the_answer_does_not_say_plainly_failed() {
 
 #[test]
 fn an_outcome_nobody_asked_for_fails_them_all() {
-    let seen = results("p", 2, vec![result(0, 0), result(1, 0), result(2, 0)]);
-    for fault in seen.into_iter().map(|result| result.expect_err("refused")) {
-        assert_eq!(fault.origin, Origin::Distrust);
-        assert!(fault.outcome_unknown(), "the routes may be there");
+    // 0 is what a forgotten id looks like.
+    for stray in [0, 3] {
+        let seen = results("p", 2, vec![result(1, 0), result(2, 0), result(stray, 0)]);
+        for fault in seen.into_iter().map(|result| result.expect_err("refused")) {
+            assert_eq!(fault.origin, Origin::Distrust);
+            assert!(fault.outcome_unknown(), "the routes may be there");
+        }
     }
 }
 
@@ -62,7 +65,7 @@ fn items_are_numbered_and_named() {
         create_request(&testing::cluster(), &testing::info(), &[(route.clone(), "u1".into()), (route, "u2".into())]);
     assert_eq!(
         sent.routes.iter().map(|item| (item.id, item.name_hint.as_str())).collect::<Vec<_>>(),
-        [(0, "u1"), (1, "u2")]
+        [(1, "u1"), (2, "u2")]
     );
     assert_eq!(sent.routes[0].route.as_ref().expect("a route").annotations.len(), 1);
 }
