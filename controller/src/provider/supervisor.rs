@@ -16,7 +16,7 @@ use super::{
     convert::{distrust, identity},
     exchange::{Kind, Method},
     health, hints,
-    link::Link,
+    link::{self, Link},
     session::Session,
     status,
     wire::HANDOVER,
@@ -153,7 +153,7 @@ async fn open(provider: &Inner, name: &str) -> Result<Link, Fault> {
             .dial()
             .await
             .map_err(|error| fault(format!("cannot connect to {}: {error}", provider.remote.endpoint)))?;
-        Link::open(stream, provider.remote.origin())
+        Link::open(stream, link::options(provider.remote.origin()))
             .await
             .map_err(|error| fault(format!("{} does not speak HTTP/2: {error}", provider.remote.endpoint)))
     };

@@ -2,7 +2,9 @@
 
 mod channel;
 mod connector;
+mod link;
 mod replay;
 
 pub use channel::Channel;
 pub use connector::{ConnectConfigError, ConnectError, ConnectOptions, Connector};
+pub use link::{Link, LinkError, LinkOptions};

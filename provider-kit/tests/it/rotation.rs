@@ -63,7 +63,7 @@ async fn no_call_fails_while_certificates_and_authorities_change() {
         listen: vec!["https://127.0.0.1:0".parse().unwrap()],
         listen_options: ListenOptions { tls: Some(server.tls.clone()), ..ListenOptions::default() },
         access: Access::nobody().allow(Identity::San(CLIENT.parse().unwrap()), [Class::Read], None),
-        max_connection_age: Duration::from_millis(20),
+        max_connection_age: Duration::from_millis(50),
         ..Settings::default()
     };
     let running = daemon(settings, &Work::default()).start().await.unwrap();
