@@ -63,6 +63,19 @@ impl Launch {
         self
     }
 
+    /// Lets it run as another user, with the group of the same number and no others; only root can do that. The program
+    /// goes along as a copy beside the log, as the other user may not enter the folder it was built in.
+    pub fn run_as(mut self, user: u32) -> Result<Self> {
+        let copy = self.log.with_extension("program");
+        std::fs::copy(&self.program, &copy).with_context(|| format!("copy {} for user {user}", copy.display()))?;
+        let id = user.to_string();
+        let setpriv = ["--reuid", &id, "--regid", &id, "--clear-groups", "--"].map(OsString::from);
+        let arguments = std::mem::take(&mut self.args);
+        self.args = setpriv.into_iter().chain([copy.into_os_string()]).chain(arguments).collect();
+        self.program = "setpriv".into();
+        Ok(self)
+    }
+
     /// The file the output goes to.
     pub fn log(&self) -> &Path {
         &self.log

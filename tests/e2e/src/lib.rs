@@ -70,6 +70,10 @@ pub struct Settings {
     pub controller_args: Vec<String>,
     /// Port of the controller's HTTPS server; 0: none.
     pub secure_port: u16,
+    /// The name the daemon lets in over TLS.
+    pub admitted: &'static str,
+    /// The user and group the controller runs as; `None`: this process's own. Only root can choose another.
+    pub controller_user: Option<u32>,
 }
 
 impl Default for Settings {
@@ -80,6 +84,8 @@ impl Default for Settings {
             mock_args: Vec::new(),
             controller_args: Vec::new(),
             secure_port: 0,
+            admitted: CONTROLLER_SAN,
+            controller_user: None,
         }
     }
 }
@@ -170,7 +176,7 @@ impl World {
             Transport::Socket => None,
             Transport::MutualTls => {
                 let certificates = Certificates::new(plane.folder())?;
-                mock_args.extend(certificates.daemon_args(CONTROLLER_SAN));
+                mock_args.extend(certificates.daemon_args(settings.admitted));
                 controller_args.extend(certificates.controller_args(DAEMON_SAN));
                 listen = Some(format!("https://{}", network.provider()));
                 Some(certificates)
@@ -180,10 +186,16 @@ impl World {
         let mock_settings =
             MockSettings { scenario: settings.scenario, listen, args: mock_args, ..MockSettings::default() };
         let mock = Mock::start(binaries, plane.folder(), &network, &mock_settings).await?;
-        let mut controller = ControllerSettings::new(rights(&plane).await?, mock.endpoint());
+        let kubeconfig = rights(&plane).await?;
+        let mut controller = ControllerSettings::new(&kubeconfig, mock.endpoint());
         controller.args = controller_args;
         controller.secure_port = settings.secure_port;
-        let controller = Program::start(controller.launch(binaries, plane.folder(), "controller"))?;
+        let mut launch = controller.launch(binaries, plane.folder(), "controller");
+        if let Some(user) = settings.controller_user {
+            std::os::unix::fs::chown(&kubeconfig, Some(user), Some(user))?;
+            launch = launch.run_as(user)?;
+        }
+        let controller = Program::start(launch)?;
         Ok(Self {
             kubelets: BTreeMap::new(),
             backends: BTreeMap::new(),
