@@ -53,10 +53,6 @@ impl Trigger {
 
 /// Runs until `context.stop`, and then until the pass under way is done.
 pub async fn run(context: Arc<Context>) {
-    if !context.config.route.enabled {
-        tracing::info!("routes are not configured, the route controller is off");
-        return;
-    }
     let stop = context.stop.clone();
     if stop.run_until_cancelled(context.nodes.wait_synced()).await.is_none() {
         return;

@@ -119,6 +119,7 @@ impl Table {
             .filter(|index| self.ledger.is_due(&deletion(&plan.deletions[*index]), clock::now()))
             .collect();
         for batch in due.chunks(self.batch()) {
+            self.context.progress.beat(super::NAME);
             let routes = batch.iter().map(|index| plan.deletions[*index].clone()).collect();
             let Some(results) = spread(self.provider.delete_routes(routes).await, batch.len()) else { break };
             for (index, result) in batch.iter().zip(results) {
@@ -156,6 +157,7 @@ impl Table {
         let wanted: Vec<&Creation> = plan.creations.iter().filter(free).collect();
         let (mut made, mut taken) = (BTreeSet::new(), Vec::new());
         for batch in wanted.chunks(self.batch()) {
+            self.context.progress.beat(super::NAME);
             // Asked anew for each batch: a quota that is used up by one ends all.
             let is_due = |creation: &&&Creation| self.ledger.is_due(&Item::Create(creation.wish.clone()), clock::now());
             let due: Vec<&Creation> = batch.iter().filter(is_due).copied().collect();
