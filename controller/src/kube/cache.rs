@@ -140,7 +140,7 @@ impl<T: Cached> Cache<T> {
         }
     }
 
-    fn apply(&self, event: Event<T::Object>) {
+    pub(crate) fn apply(&self, event: Event<T::Object>) {
         let mut state = self.lock();
         match event {
             Event::Apply(object) => {

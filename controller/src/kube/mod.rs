@@ -3,6 +3,8 @@
 pub mod cache;
 pub mod client;
 pub mod events;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod lease;
 pub mod node_writes;
 pub mod objects;

@@ -6,6 +6,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use controller_core::{
+    names::CLASS_PREFIX,
     provider::Capability,
     view::{Node, Service},
 };
@@ -13,9 +14,6 @@ use controller_core::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Info, Metrics, Provider, Remote, Settings, claims};
-
-/// Prefix of the class that always belongs to the provider named after it.
-const CLASS_PREFIX: &str = "ccm.cloudprovider.io/";
 
 /// Who looks after a node.
 #[derive(Clone, Debug)]

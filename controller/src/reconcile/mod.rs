@@ -7,3 +7,6 @@ pub mod lifecycle;
 pub mod node;
 pub mod route;
 pub mod service;
+
+#[cfg(test)]
+pub(crate) mod testing;

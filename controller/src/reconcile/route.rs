@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use controller_core::{
     backoff::Backoff,
+    controllers_flag::Controller,
     fault::Retry,
     provider::Capability,
     route::plan::{RouteNode, affects},
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Name of the loop among the signs of life.
-const NAME: &str = "node-route-controller";
+const NAME: &str = Controller::Route.name();
 /// Changes that come together are worked on together.
 const GATHER: Duration = Duration::from_millis(250);
 /// A table listed no longer ago than this is good enough for a change of a Node.
@@ -216,18 +217,4 @@ async fn relevant(changes: &mut UnboundedReceiver<Change<Node>>) -> Option<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_due_first_is_done_first() {
-        let now = Instant::now();
-        let mut agenda = Agenda::new();
-        assert_eq!(agenda.next(), (now, Trigger::Periodic));
-        agenda.audit = now + Duration::from_secs(300);
-        agenda.retry = Some(now + Duration::from_secs(5));
-        assert_eq!(agenda.next().1, Trigger::Retry);
-        agenda.changes = Some(now + GATHER);
-        assert_eq!(agenda.next(), (now + GATHER, Trigger::NodeChange));
-    }
-}
+mod tests;

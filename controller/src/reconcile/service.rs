@@ -12,6 +12,7 @@ mod work;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use controller_core::{
+    controllers_flag::Controller,
     names::event_source,
     node_set::{self, debounce::Debounce},
     service::ownership::{self, Owner},
@@ -33,7 +34,7 @@ use crate::{
 };
 
 /// Name of the loop among the signs of life.
-const NAME: &str = "service-lb-controller";
+const NAME: &str = Controller::Service.name();
 
 /// How often parked keys are looked for while their provider is there.
 const THAW_AGAIN: Duration = Duration::from_secs(10);
@@ -281,3 +282,6 @@ fn is_of_interest(service: &Service) -> bool {
 fn jittered(period: Duration) -> Duration {
     period.mul_f64(0.85 + 0.3 * rand::random::<f64>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,6 @@
 //! What belongs to one provider.
 
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    time::Instant,
-};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use controller_core::{
     backoff::Backoff,
@@ -11,7 +8,10 @@ use controller_core::{
     provider::Capability,
     view::Node,
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{
     context::Context,
@@ -42,7 +42,7 @@ pub(super) struct Nodes {
 impl Lane {
     /// What the provider last said of itself, be it away or not.
     pub(super) fn info(&self) -> Option<Arc<Info>> {
-        self.provider.status().borrow().info().cloned()
+        self.provider.last_info()
     }
 
     /// The node set now.

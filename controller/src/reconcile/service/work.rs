@@ -3,7 +3,6 @@
 use std::{
     ops::ControlFlow::{self, Break, Continue},
     sync::Arc,
-    time::Instant,
 };
 
 use controller_core::{
@@ -19,6 +18,8 @@ use controller_core::{
     source_ranges::InvalidSourceRange,
     view::Service,
 };
+
+use tokio::time::Instant;
 
 use super::{
     ByClass, Shared,
