@@ -24,3 +24,9 @@ fn since_epoch() -> Duration {
         .get_or_init(|| (SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(), Instant::now()));
     *wall + tokio::time::Instant::now().into_std().saturating_duration_since(*steady)
 }
+
+/// What a daemon made of a script takes for the time.
+#[cfg(test)]
+pub(crate) fn system_time() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(now().0)
+}

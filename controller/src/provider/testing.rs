@@ -4,7 +4,7 @@
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use cloud_provider_api::{
@@ -98,7 +98,7 @@ methods! {
         |_| Ok(v1::UpdateLoadBalancerMembersResponse { state: Some(ready("192.0.2.1")) });
     on_delete: DeleteLoadBalancerRequest => v1::DeleteLoadBalancerResponse, |_| Ok(deleted());
     on_get: GetLoadBalancerRequest => v1::GetLoadBalancerResponse,
-        |_| Ok(v1::GetLoadBalancerResponse { state: Some(ready("192.0.2.1")), observed_at: Some(SystemTime::now().into()) });
+        |_| Ok(v1::GetLoadBalancerResponse { state: Some(ready("192.0.2.1")), observed_at: Some(crate::clock::system_time().into()) });
     on_plan: PlanLoadBalancerRequest => v1::PlanLoadBalancerResponse, |_| Ok(v1::PlanLoadBalancerResponse::default());
     on_list: ListLoadBalancersRequest => Pages<v1::ListLoadBalancersResponse>, |_| Err(Status::unimplemented("no script"));
     on_list_routes: ListRoutesRequest => Pages<v1::ListRoutesResponse>, |_| Err(Status::unimplemented("no script"));
@@ -401,7 +401,7 @@ pub(crate) fn all_found(request: &v1::BatchGetInstancesRequest) -> v1::BatchGetI
         v1::InstanceResult {
             node_name: node.node_name.clone(),
             answer: Some(v1::instance_result::Answer::Found(machine)),
-            observed_at: Some(SystemTime::now().into()),
+            observed_at: Some(crate::clock::system_time().into()),
         }
     };
     v1::BatchGetInstancesResponse { results: request.nodes.iter().map(result).collect() }

@@ -1,6 +1,6 @@
 //! What goes over the wire, and what comes back.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use cloud_provider_api::v1;
 use controller_core::{
@@ -309,7 +309,7 @@ async fn the_audit_reads_a_tenants_load_balancers() {
         };
         let owned = v1::OwnedLoadBalancer { key: Some(key), name: "lb".into(), ..v1::OwnedLoadBalancer::default() };
         let page = v1::LoadBalancerPage { load_balancers: vec![owned] };
-        let complete = v1::ListComplete { total: 1, observed_at: Some(SystemTime::now().into()) };
+        let complete = v1::ListComplete { total: 1, observed_at: Some(crate::clock::system_time().into()) };
         let answer = [
             v1::list_load_balancers_response::Page::Items(page),
             v1::list_load_balancers_response::Page::Complete(complete),
@@ -331,7 +331,7 @@ fn routes(cidrs: &[&str]) -> v1::ListRoutesResponse {
 }
 
 fn complete(total: u64) -> v1::ListRoutesResponse {
-    let complete = v1::ListComplete { total, observed_at: Some(SystemTime::now().into()) };
+    let complete = v1::ListComplete { total, observed_at: Some(crate::clock::system_time().into()) };
     v1::ListRoutesResponse { page: Some(v1::list_routes_response::Page::Complete(complete)) }
 }
 

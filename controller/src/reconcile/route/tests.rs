@@ -1,6 +1,6 @@
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use cloud_provider_api::v1;
@@ -40,7 +40,7 @@ impl Cloud {
             let routes = this.with(|state| state.routes.clone());
             async move {
                 let total = routes.len() as u64;
-                let complete = v1::ListComplete { total, observed_at: Some(SystemTime::now().into()) };
+                let complete = v1::ListComplete { total, observed_at: Some(crate::clock::system_time().into()) };
                 let page = |page| Ok(v1::ListRoutesResponse { page: Some(page) });
                 let stream = [
                     page(v1::list_routes_response::Page::Items(v1::RoutePage { routes })),

@@ -61,7 +61,7 @@ impl Cloud {
         daemon.on_get(move |request| {
             let state = this.get(&request);
             async move {
-                let observed_at = Some(std::time::SystemTime::now().into());
+                let observed_at = Some(crate::clock::system_time().into());
                 Ok(v1::GetLoadBalancerResponse { state: Some(state?), observed_at })
             }
         });
@@ -371,7 +371,7 @@ async fn load_balancers_without_a_service_are_told_of_and_left() {
         };
         let lost = v1::OwnedLoadBalancer { key: Some(key), name: "lb-lost".into(), ..v1::OwnedLoadBalancer::default() };
         let items = v1::LoadBalancerPage { load_balancers: vec![lost] };
-        let complete = v1::ListComplete { total: 1, observed_at: Some(std::time::SystemTime::now().into()) };
+        let complete = v1::ListComplete { total: 1, observed_at: Some(crate::clock::system_time().into()) };
         let page = |page| Ok(v1::ListLoadBalancersResponse { page: Some(page) });
         let stream = [
             page(v1::list_load_balancers_response::Page::Items(items)),
