@@ -86,7 +86,7 @@ impl Access {
         })
     }
 
-    /// Adds the callers of an access file; see `docs` for its form. Every fault is reported, each with its place.
+    /// Adds the callers of an access file; `docs/daemon.md` shows its form. Every fault is reported, each with its place.
     pub fn add_file(self, path: &Path, default_rate: Option<Rate>) -> Result<Self, Vec<String>> {
         let at = |problem: String| vec![format!("access file {}: {problem}", path.display())];
         let text = std::fs::read_to_string(path).map_err(|error| at(error.to_string()))?;
