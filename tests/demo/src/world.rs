@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -10,12 +10,12 @@ use k8s_openapi::api::core::v1::{Node, Service};
 use kube::Client;
 use kube::api::Api;
 use testkit::backend::Backend;
-use testkit::controller::ControllerSettings;
+use testkit::controller::{ControllerSettings, rights};
 use testkit::mock::{Mock, MockSettings};
 use testkit::network::Network;
 use testkit::process::Exit;
-use testkit::program::Program;
-use testkit::{Binaries, ControlPlane, FakeKubelet, Profile, binaries, manifests};
+use testkit::program::{self, Program};
+use testkit::{Binaries, ControlPlane, FakeKubelet, Profile};
 
 use crate::screen::Screen;
 
@@ -123,21 +123,7 @@ impl World {
 
     /// Adds to an error what the programs have said, which else is gone with the folder it is in.
     pub(crate) fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
-        let tail = |name: &str, log: &str| {
-            let skipped = log.lines().count().saturating_sub(30);
-            let lines: Vec<_> = log.lines().skip(skipped).collect();
-            format!("\n--- the end of what {name} said\n{}", lines.join("\n"))
-        };
-        let controller = tail("cloud-controller-manager", &self.controller.log());
-        let mock = tail("provider-mock", &self.mock.program().log());
-        anyhow::anyhow!("{error:#}{controller}{mock}")
+        let programs = [("cloud-controller-manager", &self.controller), ("provider-mock", self.mock.program())];
+        program::explain(error, &programs)
     }
-}
-
-/// Applies the manifest people would apply, and answers a kubeconfig of its service account.
-async fn rights(plane: &ControlPlane) -> Result<PathBuf> {
-    let manifest: &Path = &binaries::workspace_root().join("deploy/rbac.yaml");
-    let yaml = std::fs::read_to_string(manifest).with_context(|| format!("read {}", manifest.display()))?;
-    manifests::apply(&plane.client().await?, &yaml).await?;
-    plane.service_account_kubeconfig("kube-system", "cloud-controller-manager").await
 }

@@ -17,15 +17,14 @@ use serde_json::{Value, json};
 use testkit::{
     Binaries, ControlPlane, FakeKubelet, Profile,
     backend::{Backend, served_by},
-    binaries,
-    controller::ControllerSettings,
+    controller::{ControllerSettings, rights},
     eventually, http,
     kubelet::NodeSettings,
-    look, manifests,
+    look,
     mock::{Mock, MockSettings},
     network::Network,
     pki::Ca,
-    program::Program,
+    program::{self, Program},
     services,
 };
 
@@ -234,12 +233,7 @@ impl World {
 
     /// An error with the ends of both programs' logs.
     pub fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
-        let tail = |log: &str| {
-            let lines: Vec<_> = log.lines().collect();
-            lines[lines.len().saturating_sub(40)..].join("\n")
-        };
-        let (controller, mock) = (tail(&self.controller.log()), tail(&self.mock.program().log()));
-        anyhow::anyhow!("{error:#}\n--- controller\n{controller}\n--- daemon\n{mock}")
+        program::explain(error, &[("the controller", &self.controller), ("the daemon", self.mock.program())])
     }
 
     /// Registers nodes `node-1` to `node-N` and waits until the controller has initialised them.
@@ -339,12 +333,4 @@ pub fn pod_cidr(number: u8) -> String {
 fn impatient() -> Vec<String> {
     let routes = ["--allocate-node-cidrs=true".to_owned(), format!("--cluster-cidr={CLUSTER_CIDR}")];
     IMPATIENT.map(str::to_owned).into_iter().chain(routes).collect()
-}
-
-/// Applies the manifest people would apply, and answers a kubeconfig of its service account.
-pub async fn rights(plane: &ControlPlane) -> Result<PathBuf> {
-    let manifest = binaries::workspace_root().join("deploy/rbac.yaml");
-    let yaml = std::fs::read_to_string(&manifest).with_context(|| format!("read {}", manifest.display()))?;
-    manifests::apply(&plane.client().await?, &yaml).await?;
-    plane.service_account_kubeconfig("kube-system", "cloud-controller-manager").await
 }

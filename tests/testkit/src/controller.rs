@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result};
+use control_plane::ControlPlane;
 use control_plane::process::Launch;
 
-use crate::Binaries;
+use crate::{Binaries, binaries, manifests};
 
 /// What a controller is started with.
 #[derive(Clone, Debug)]
@@ -53,4 +55,12 @@ impl ControllerSettings {
             .arg(format!("--secure-port={}", self.secure_port))
             .args(&self.args)
     }
+}
+
+/// Applies the manifest that people apply, and answers a kubeconfig of its service account: its rights and no others.
+pub async fn rights(plane: &ControlPlane) -> Result<PathBuf> {
+    let manifest = binaries::workspace_root().join("deploy/rbac.yaml");
+    let yaml = std::fs::read_to_string(&manifest).with_context(|| format!("read {}", manifest.display()))?;
+    manifests::apply(&plane.client().await?, &yaml).await?;
+    plane.service_account_kubeconfig("kube-system", "cloud-controller-manager").await
 }

@@ -8,6 +8,9 @@ use control_plane::process::{Exit, Launch, Process};
 /// Longer than the drain time of either program.
 const GRACE: Duration = Duration::from_secs(40);
 
+/// Lines of a log that go with an error.
+const EXPLAINED: usize = 40;
+
 /// A command line and, while it runs, its process. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Program {
@@ -58,4 +61,14 @@ impl Program {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.launch.log()).unwrap_or_default()
     }
+}
+
+/// Adds to an error what the programs, each with a name for people, have said: their logs may be gone by the time it is read.
+pub fn explain(error: &anyhow::Error, programs: &[(&str, &Program)]) -> anyhow::Error {
+    let tails = programs.iter().map(|(name, program)| {
+        let log = program.log();
+        let lines: Vec<_> = log.lines().collect();
+        format!("\n--- the end of what {name} said\n{}", lines[lines.len().saturating_sub(EXPLAINED)..].join("\n"))
+    });
+    anyhow::anyhow!("{error:#}{}", tails.collect::<String>())
 }

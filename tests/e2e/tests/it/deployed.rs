@@ -7,12 +7,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use e2e::{PATIENCE, rights};
+use e2e::PATIENCE;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use testkit::{
-    Binaries, ControlPlane, FakeKubelet, Profile, binaries::workspace_root, eventually, kubelet::NodeSettings, look,
-    network::Network, pki::Ca, process::Launch, program::Program,
+    Binaries, ControlPlane, FakeKubelet, Profile, binaries::workspace_root, controller::rights, eventually,
+    kubelet::NodeSettings, look, network::Network, pki::Ca, process::Launch, program::Program,
 };
 
 use crate::manifests::{REMOTE, SIDECAR, container, pod};
