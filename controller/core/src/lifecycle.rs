@@ -105,6 +105,11 @@ impl Track {
         self
     }
 
+    /// How many answers in a row, the latest among them, said nothing.
+    pub fn unknown_in_a_row(&self) -> u32 {
+        if self.answer == Some(Kind::Unknown) { self.repeated.saturating_add(1) } else { 0 }
+    }
+
     /// Another daemon answers from now on: what the old one said counts no more.
     pub fn restart(&mut self, now: Timestamp) {
         *self = Self { uid: std::mem::take(&mut self.uid), next: now, ..Self::blank() };

@@ -204,6 +204,19 @@ fn only_initialised_nodes_that_are_not_ready_are_watched() {
 }
 
 #[test]
+fn answers_that_say_nothing_are_counted_in_a_row() {
+    let settings = LifecycleSettings::default();
+    let node = node(ConditionStatus::Unknown).build();
+    let mut track = Track::new(&node, at(0), &settings);
+    let mut counts = Vec::new();
+    for answer in [error(1), error(2), running(3), error(4), not_found(5)] {
+        track = track.record(&node, &answer, Canary::Missing, answer.at, &settings);
+        counts.push(track.unknown_in_a_row());
+    }
+    assert_eq!(counts, [1, 2, 0, 1, 0]);
+}
+
+#[test]
 fn another_daemon_begins_anew() {
     let settings = LifecycleSettings::default();
     let node = node(ConditionStatus::Unknown).build();

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use controller_core::{
+    fault::Fault,
     lifecycle::{self, ConditionChange},
     names::event_source,
-    provider::Observed,
+    provider::{InstanceAnswer, Observed},
     removal::{Hold, Pool, Verdict},
     view::{Node, Taint},
 };
@@ -22,6 +23,10 @@ use crate::{
 
 /// Reason of the Event that a removal is held back.
 const HELD: &str = "NodeRemovalHeld";
+/// Reason of the Event that nothing is known of a machine.
+const UNKNOWN: &str = "InstanceUnknown";
+/// How many answers in a row must have said nothing until that is said.
+const STAYS: u32 = 3;
 
 impl Monitor {
     /// Takes from Ready Nodes what only those that are not have.
@@ -62,8 +67,10 @@ impl Monitor {
         let Some(track) = self.state().tracks.get(&node.name).cloned() else { return };
         let step = lifecycle::decide(node, observed, &track, pool, &self.settings, clock::now());
         tracing::debug!(node = node.name, answer = ?observed.answer, removal = ?step.removal, "node is not ready");
-        match &step.removal {
-            Some(Verdict::Hold(hold)) => self.hold(node, hold),
+        match (&observed.answer, &step.removal) {
+            (_, Some(Verdict::Hold(hold))) => self.hold(node, hold),
+            // What held a removal still does, as far as anyone knows.
+            (InstanceAnswer::Unknown(fault), _) => self.tell_unknown(node, fault, track.unknown_in_a_row()),
             _ => self.unhold(&node.name),
         }
         if step.removal == Some(Verdict::Remove) {
@@ -74,6 +81,14 @@ impl Monitor {
         }
         if let Some(change) = step.condition {
             self.condition(node, &change).await;
+        }
+    }
+
+    /// Says, once, that the cloud has said nothing for some time: somebody may wonder why the Node stays.
+    fn tell_unknown(&self, node: &Node, fault: &Fault, times: u32) {
+        if times == STAYS && !fault.is_throttle() {
+            let text = format!("Leaving the node as it is: nothing is known of its machine: {fault}");
+            self.tell(node, true, UNKNOWN, &text);
         }
     }
 

@@ -189,10 +189,18 @@ async fn an_unknown_answer_changes_nothing() {
     let down = node("down", "Unknown");
     let fault = Fault::new(Code::Unauthenticated, Origin::Cloud, "fake", "expired");
     let unknown = || looked(Duration::ZERO, &[(&down, InstanceAnswer::Unknown(fault.clone()))]);
+    for _ in 0..2 {
+        follow(&monitor, &[Arc::clone(&down)], unknown()).await.expect("no panic");
+    }
+    assert!(events.try_next().is_none(), "it may pass");
     for _ in 0..3 {
         follow(&monitor, &[Arc::clone(&down)], unknown()).await.expect("no panic");
     }
-    assert!(api.try_next().is_none() && events.try_next().is_none());
+    let (reason, message) = next_event(&mut events).await;
+    assert_eq!(reason, "InstanceUnknown");
+    assert!(message.contains("UNAUTHENTICATED") && message.contains("expired"), "{message}");
+    assert!(events.try_next().is_none(), "once");
+    assert!(api.try_next().is_none());
 }
 
 #[tokio::test(start_paused = true)]
