@@ -91,7 +91,7 @@ impl Authority {
         Issued { certificate: certificate.pem(), private_key: key.serialize_pem() }
     }
 
-    /// Issues a certificate for servers and clients and writes it to `directory`: see [`write`].
+    /// Issues a certificate for servers and clients and writes it to `directory`: see [`write()`].
     pub fn write(&self, directory: &Path, names: &[&str]) -> io::Result<TlsFiles> {
         write(directory, &self.issue(&Wanted::named(names)), &[self])
     }
