@@ -22,6 +22,8 @@ use crate::{
 
 const WARM_UP: usize = 500;
 const CALLS: usize = 10_000;
+/// A bench is a caller that the daemon's guard against runaway callers would stop.
+const UNLIMITED: &str = "--caller-requests-per-second=0";
 /// Calls to one and the other in turn, so that both see the same machine.
 const TURN: usize = 500;
 
@@ -30,7 +32,12 @@ pub async fn hop() -> Result<Report> {
     let mut report = Report::new("hop");
     let folder = scratch_folder("bench-hop")?;
     let binaries = Binaries::build(Profile::Release).await?;
-    let over_socket = MockSettings { name: "socket".to_owned(), keeps_state: false, ..MockSettings::default() };
+    let over_socket = MockSettings {
+        name: "socket".to_owned(),
+        keeps_state: false,
+        args: vec![UNLIMITED.to_owned()],
+        ..MockSettings::default()
+    };
     let over_socket = Cloud::start(binaries, folder.path(), &over_socket).await?;
     let mut socket_client = client(over_socket.endpoint(), &ConnectOptions::default())?;
 
@@ -45,6 +52,7 @@ pub async fn hop() -> Result<Report> {
             format!("--tls-private-key-file={}", text(&files.private_key)),
             format!("--client-ca-file={}", text(&files.ca)),
             "--allowed-peer-san=localhost".to_owned(),
+            UNLIMITED.to_owned(),
         ],
         ..MockSettings::default()
     };
