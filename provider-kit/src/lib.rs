@@ -46,6 +46,7 @@ pub use caller::{Call, Caller, Deadline, Identity};
 pub use class::Class;
 pub use daemon::{Daemon, MAX_MESSAGE_BYTES, Running, Settings, StartError};
 pub use error::{Error, Result};
+pub use gate::code_name;
 pub use identity::{Describe, IdentityService, ProviderInfo, negotiate};
 pub use kit::Kit;
 pub use metrics::Metrics;

@@ -7,7 +7,7 @@ use std::{
 
 use tonic::Code;
 
-use crate::scenario::code_name;
+use provider_kit::code_name;
 
 /// Counts by method, then by the name of the code.
 pub type CallCounts = BTreeMap<&'static str, BTreeMap<&'static str, u64>>;

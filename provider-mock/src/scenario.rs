@@ -22,7 +22,7 @@ pub(crate) use self::check::Fault;
 pub use self::{
     rule::{
         Delay, Effect, Failure, Lie, LoseAnswer, LoseBy, LosePoint, Match, Point, Quota, Rule, RuleCount, StaleReads,
-        Throttle, Violation, When, code_name,
+        Throttle, Violation, When,
     },
     settings::{
         AccountSettings, ClusterSettings, InstanceMode, InstanceSettings, IpModeSetting, LoadBalancerSettings,

@@ -76,8 +76,8 @@ fn methods_of_the_api() -> Vec<String> {
         .collect()
 }
 
-/// gRPC's own spelling.
-fn code_name(code: Code) -> &'static str {
+/// The name of a gRPC code, as the specification writes it.
+pub const fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -5,6 +5,7 @@ mod flight;
 #[cfg(test)]
 mod tests;
 
+pub use flight::code_name;
 use std::{
     convert::Infallible,
     future::Future,
