@@ -1,0 +1,1 @@
+//! A cloud-neutral signed REST client, shared by the provider daemons.

@@ -1,0 +1,1 @@
+//! The provider daemon for Huawei Cloud.

@@ -1,0 +1,1 @@
+//! REST simulators of the clouds: as strict as the clouds themselves, over one engine.
