@@ -1,1 +1,4 @@
-//! The provider daemon for Huawei Cloud.
+//! The daemon for Huawei Cloud.
+
+pub mod annotations;
+pub mod options;
