@@ -1,4 +1,10 @@
-//! The daemon for Huawei Cloud.
+//! The provider daemon for Huawei Cloud, its private installations and its partners' clouds.
 
 pub mod annotations;
+pub mod cloud;
+pub mod config;
+pub mod credentials;
+pub mod dialect;
+pub mod endpoints;
 pub mod options;
+pub mod sign;
