@@ -97,7 +97,7 @@ fn together(settings: &Settings) -> Vec<Fault> {
     };
     match settings.class {
         None => {
-            fault(table::CLASS, "is missing: write shared, dedicated or dnat, or set default-elb-class in the options")
+            fault(table::CLASS, "is missing: write shared, dedicated or dnat, or set default-elb-class in the options");
         }
         Some(Class::Elasticity) => fault(
             table::CLASS,

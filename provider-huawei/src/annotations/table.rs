@@ -63,11 +63,12 @@ static TABLE: &[Annotation] = &[
     },
     Annotation {
         key: "kubernetes.io/elb.adopt",
-        values: "id of a load balancer",
+        values: "id of a load balancer, `none`",
         default: "found by name and members",
         classes: ELB,
         effect: "Declares that this load balancer, made by the Go provider, is this Service's, where its name and members do not \
-                 prove it: it has no members, say. It is adopted, and goes with the Service.",
+                 prove it: it has no members, say. It is adopted, and goes with the Service. `none`: whatever carries the name the \
+                 Go provider would have given belongs to another cluster.",
         read: |value, settings| values::id(value).map(|id| settings.adopt = Some(id)),
     },
     Annotation {

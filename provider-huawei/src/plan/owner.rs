@@ -1,0 +1,207 @@
+//! Whose an object is, as the cloud's own record tells: marks in descriptions and tags, and names made from cluster id and
+//! Service UID.
+
+use cloud_provider_api::v1;
+use sha2::{Digest as _, Sha256};
+
+use crate::api::elb::Tag;
+
+/// Longest name and description, in characters.
+const LONGEST: usize = 255;
+/// Longest value of a tag.
+const LONGEST_TAG: usize = 43;
+const TAG_CLUSTER: &str = "k8s-cluster-id";
+const TAG_SERVICE: &str = "k8s-service-uid";
+
+/// The Service that owns things.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// Id of the cluster.
+    pub cluster: String,
+    /// Its name, for people and for the Go provider's names.
+    pub cluster_name: String,
+    /// Namespace of the Service.
+    pub namespace: String,
+    /// Name of the Service.
+    pub service: String,
+    /// UID of the Service.
+    pub uid: String,
+}
+
+/// What an object's record says about its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// This Service's.
+    Ours,
+    /// Another's, by its mark.
+    Other(String),
+    /// It says nothing.
+    Unmarked,
+}
+
+/// A port of a Service: transport protocol and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortKey {
+    /// UDP; else TCP.
+    pub udp: bool,
+    /// The number.
+    pub port: u16,
+}
+
+impl std::fmt::Display for PortKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.transport(), self.port)
+    }
+}
+
+impl PortKey {
+    /// Kubernetes' word for the protocol.
+    pub fn transport(self) -> &'static str {
+        if self.udp { "UDP" } else { "TCP" }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (transport, port) = text.split_once('/')?;
+        Some(Self { udp: transport == "UDP", port: port.parse().ok()? })
+    }
+}
+
+impl Owner {
+    /// Of a request's key.
+    pub fn of(key: &v1::LoadBalancerKey) -> Self {
+        let cluster = key.cluster.clone().unwrap_or_default();
+        Self {
+            cluster: cluster.id,
+            cluster_name: cluster.name,
+            namespace: key.service_namespace.clone(),
+            service: key.service_name.clone(),
+            uid: key.service_uid.clone(),
+        }
+    }
+
+    /// The mark in descriptions.
+    pub fn mark(&self) -> String {
+        format!("k8s:{}/{}", self.cluster, self.uid)
+    }
+
+    /// Cluster id and Service UID in 32 characters, for names that have little room.
+    pub fn digest(&self) -> String {
+        hex::encode(&Sha256::digest(format!("{}/{}", self.cluster, self.uid))[..16])
+    }
+
+    /// Name of the load balancer.
+    pub fn balancer_name(&self) -> String {
+        cut(format!("k8s_{}_{}_{}", self.namespace, self.service, self.digest()))
+    }
+
+    /// The name the Go provider gave it. `business` replaces the cluster's name.
+    pub fn go_balancer_name(&self, business: &str) -> String {
+        let cluster = if business.is_empty() { &self.cluster_name } else { business };
+        cut(format!("k8s_service_{cluster}_{}_{}", self.namespace, self.service))
+    }
+
+    /// Name of a listener.
+    pub fn listener_name(&self, key: PortKey) -> String {
+        cut(format!("{}_{}_{}", self.service, key.transport(), key.port))
+    }
+
+    /// Whether the Go provider named a listener of this Service like this: with Kubernetes' protocol or the cloud's.
+    pub fn is_go_listener_name(&self, name: &str, elb_protocol: &str, key: PortKey) -> bool {
+        [elb_protocol, key.transport(), "TERMINATED_HTTPS"]
+            .iter()
+            .any(|protocol| name == cut(format!("{}_{protocol}_{}", self.service, key.port)))
+    }
+
+    /// Name of a pool.
+    pub fn pool_name(&self, key: PortKey) -> String {
+        cut(format!("pl_{}", self.listener_name(key)))
+    }
+
+    /// Name of what has little room and no description: IP groups, public addresses and bandwidths.
+    pub fn short_name(&self) -> String {
+        format!("k8s-{}", self.digest())
+    }
+
+    /// The name of the bandwidth of a public address the Go provider allocated.
+    pub fn go_bandwidth_name(&self) -> String {
+        format!("{}_{}", self.namespace, self.service)
+    }
+
+    /// Tags of the load balancer.
+    pub fn tags(&self) -> Vec<Tag> {
+        let tag = |key: &str, value: &str| Tag::Pair { key: key.to_owned(), value: tag_value(value) };
+        vec![tag(TAG_CLUSTER, &self.cluster), tag(TAG_SERVICE, &self.uid)]
+    }
+
+    /// The description of a listener, pool or IP group.
+    pub fn description(&self, key: Option<PortKey>) -> String {
+        let port = key.map(|key| format!(" port={key}")).unwrap_or_default();
+        cut(format!("{}{port} svc={}/{}", self.mark(), self.namespace, self.service))
+    }
+
+    /// Whose it is by its description.
+    pub fn claim(&self, description: &str) -> Claim {
+        match mark_of(description) {
+            Some(mark) if mark == self.mark() => Claim::Ours,
+            Some(mark) => Claim::Other(mark.to_owned()),
+            None => Claim::Unmarked,
+        }
+    }
+
+    /// Whose a load balancer is: by tags and description, else by the name.
+    pub fn claim_balancer(&self, name: &str, description: &str, tags: &[Tag]) -> Claim {
+        let tag = |wanted: &str| tags.iter().map(Tag::pair).find(|(key, _)| *key == wanted).map(|(_, value)| value);
+        if let (Some(cluster), Some(uid)) = (tag(TAG_CLUSTER), tag(TAG_SERVICE)) {
+            return if cluster == tag_value(&self.cluster) && uid == tag_value(&self.uid) {
+                Claim::Ours
+            } else {
+                Claim::Other(format!("k8s:{cluster}/{uid}"))
+            };
+        }
+        match self.claim(description) {
+            Claim::Unmarked if name == self.balancer_name() => Claim::Ours,
+            claim => claim,
+        }
+    }
+}
+
+/// The mark a description begins with.
+pub fn mark_of(description: &str) -> Option<&str> {
+    let first = description.split(' ').next()?;
+    first.starts_with("k8s:").then_some(first)
+}
+
+/// The port a description names.
+pub fn port_of(description: &str) -> Option<PortKey> {
+    field_of(description, "port=").and_then(PortKey::parse)
+}
+
+/// A field of a description of ours.
+pub fn field_of<'a>(description: &'a str, field: &str) -> Option<&'a str> {
+    mark_of(description)?;
+    description.split(' ').find_map(|word| word.strip_prefix(field))
+}
+
+/// The owner a load balancer's description names, for listings: cluster id, UID, namespace and name. Namespace and name may be
+/// missing or cut.
+pub fn owner_of(description: &str) -> Option<Owner> {
+    let (cluster, uid) = mark_of(description)?.strip_prefix("k8s:")?.split_once('/')?;
+    let (namespace, service) = field_of(description, "svc=").and_then(|svc| svc.split_once('/')).unwrap_or_default();
+    Some(Owner {
+        cluster: cluster.to_owned(),
+        uid: uid.to_owned(),
+        namespace: namespace.to_owned(),
+        service: service.to_owned(),
+        ..Owner::default()
+    })
+}
+
+fn tag_value(value: &str) -> String {
+    if value.len() <= LONGEST_TAG { value.to_owned() } else { hex::encode(&Sha256::digest(value)[..16]) }
+}
+
+/// At most what the cloud takes, between characters.
+pub(super) fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST));
+    text
+}
