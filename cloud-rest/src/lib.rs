@@ -13,26 +13,34 @@
 //! * No secret is printed: they are kept in [`Secret`], and taken out of what the cloud says.
 
 mod actor;
+mod audit;
 mod call;
 mod client;
 mod credentials;
 mod dialect;
 mod error;
+mod limit;
+mod metrics;
 pub mod paging;
 mod secret;
 mod sign;
 mod transport;
+mod watch;
 
 pub use reqwest::Url;
 
 pub use crate::{
     actor::Actor,
+    audit::{Audit, AuditEntry},
     call::{Answer, Call, Effect},
-    client::{Client, Settings},
-    credentials::{Credentials, Source, SourceError},
+    client::{Client, Clock, Patience, Settings},
+    credentials::{CredentialStatus, Credentials, Source, SourceError},
     dialect::{Dialect, Failure},
     error::{Error, Executed, Kind},
+    limit::StartRate,
+    metrics::Metrics,
     secret::Secret,
     sign::{Family, Sign, SignError},
     transport::{Transport, TransportError, TransportSettings},
+    watch::Watch,
 };

@@ -1,8 +1,12 @@
 //! What proves who is calling, and where it comes from.
 
+mod cache;
+
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
+pub use self::cache::CredentialStatus;
+pub(crate) use self::cache::{Cache, Held, Verdict};
 use crate::secret::Secret;
 
 /// A key pair, perhaps for a while only.

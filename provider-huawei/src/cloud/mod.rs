@@ -49,13 +49,9 @@ impl Cloud {
             Signature::Sdk => Algorithm::Sdk,
             Signature::V11 => Algorithm::Derived { region: config.region.clone() },
         };
-        let client = Client::new(cloud_rest::Settings {
-            account: account.to_owned(),
-            transport,
-            sign: Arc::new(AkSk { algorithm, host: config.profile.sign_host }),
-            dialect: Arc::new(Huawei),
-            credentials,
-        });
+        let sign = Arc::new(AkSk { algorithm, host: config.profile.sign_host });
+        let settings = cloud_rest::Settings::new(account, transport, sign, Arc::new(Huawei), credentials);
+        let client = Client::new(settings);
         let project = Project::new(config.project_id.clone());
         Ok(Self { shared: Arc::new(Shared { config, project }), client })
     }
