@@ -111,6 +111,15 @@ fn run(command: &mut Command) -> Result<ExitCode> {
 fn cargo(root: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
+    // What cargo says of this package. Build scripts that watch these variables, as that of ring does, would run again, and
+    // everything upon them be compiled anew, whenever cargo is called now directly, now from here.
+    let of_package = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    for name in env::vars_os().map(|(name, _)| name).filter(of_package) {
+        command.env_remove(name);
+    }
     command
 }
 

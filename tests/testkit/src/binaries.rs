@@ -86,6 +86,9 @@ struct Message {
 async fn build(profile: Profile, programs: &[&str]) -> Result<Binaries> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace_root()).args(profile.cargo_args(programs));
+    for name in std::env::vars_os().map(|(name, _)| name).filter(|name| is_about_a_package(&name.to_string_lossy())) {
+        cargo.env_remove(name);
+    }
     let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output().await.context("run cargo")?;
     ensure!(output.status.success(), "building {} failed with {}", programs.join(" and "), output.status);
     let mut paths = executables(&String::from_utf8_lossy(&output.stdout))?;
@@ -94,6 +97,12 @@ async fn build(profile: Profile, programs: &[&str]) -> Result<Binaries> {
         ensure!(paths.contains_key(*program), "cargo named no executable {program}; does its package have tests/it?");
     }
     Ok(Binaries { paths })
+}
+
+/// Whether cargo sets this variable to tell a program which package it belongs to. A build script may watch it, as that of
+/// `ring` does: handed on to another cargo, it has `ring` and all that is built upon it compiled anew.
+fn is_about_a_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 fn executables(messages: &str) -> Result<BTreeMap<String, PathBuf>> {
@@ -121,6 +130,13 @@ mod tests {
 ";
         let expected = BTreeMap::from([("provider-mock".to_owned(), PathBuf::from("/t/debug/provider-mock"))]);
         assert_eq!(executables(messages).expect("read"), expected);
+    }
+
+    #[test]
+    fn only_variables_about_the_package_are_withheld_from_cargo() {
+        let kept = ["CARGO", "CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_BUILD_JOBS", "PATH"];
+        assert!(!kept.into_iter().any(is_about_a_package));
+        assert!(["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"].into_iter().all(is_about_a_package));
     }
 
     #[tokio::test]
