@@ -195,6 +195,11 @@ impl MockControl {
         self.change("PUT", "/v1/rules", rules).await
     }
 
+    /// How often each rule was looked at (`seen`) and struck (`hit`).
+    pub async fn rules(&self) -> Result<Value> {
+        self.read("/v1/rules").await
+    }
+
     /// Any change.
     pub async fn change(&self, method: &str, path: &str, body: &Value) -> Result<()> {
         self.request(method, path, Some(&body.to_string())).await.map(drop)
