@@ -2,8 +2,7 @@
 //! really gone.
 
 use std::{
-    collections::BTreeSet,
-    fmt::Write as _,
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -32,25 +31,43 @@ const SHUTDOWN: &str = "node.cloudprovider.kubernetes.io/shutdown";
 /// A way to be broken.
 #[derive(Clone, Debug)]
 enum Fault {
-    /// The mock answers by these effects.
-    Rule(Value),
+    /// The mock answers by these rules.
+    Rules(Value),
     /// The daemon is killed and comes back when the observation ends.
     Killed,
 }
 
 fn all_faults() -> Vec<(&'static str, Fault)> {
-    let rule = |effect: Value| {
-        Fault::Rule(json!([{"match": {"method": ["BatchGetInstances", "List*"]}, "effects": [effect]}]))
-    };
+    const LOOK_UP: &str = "BatchGetInstances";
+    // The nodes that are not ready, and some that are: all of them have names that begin so.
+    let not_ready = json!({"method": LOOK_UP, "node": "node-000*"});
+    let rule = |methods: Value, effect: Value| json!({"match": {"method": methods}, "effects": [effect]});
+    let everything = |effect: Value| Fault::Rules(json!([rule(json!([LOOK_UP, "List*"]), effect)]));
     vec![
-        ("unauthenticated", rule(json!({"fail": {"code": "UNAUTHENTICATED"}}))),
-        ("permission denied", rule(json!({"fail": {"code": "PERMISSION_DENIED"}}))),
-        ("not-found for everything", rule(json!({"lie": "notFound"}))),
-        ("empty inventory", rule(json!({"lie": "emptyInventory"}))),
-        ("truncated list", rule(json!({"lie": {"dropItems": 60}}))),
-        ("timeouts", rule(json!("hang"))),
+        ("unauthenticated", everything(json!({"fail": {"code": "UNAUTHENTICATED"}}))),
+        ("permission denied", everything(json!({"fail": {"code": "PERMISSION_DENIED"}}))),
+        ("not-found for everything", everything(json!({"lie": "notFound"}))),
+        (
+            "empty inventory",
+            Fault::Rules(json!([
+                rule(json!(LOOK_UP), json!({"lie": {"dropItems": 1000}})),
+                rule(json!("List*"), json!({"lie": "emptyInventory"}))
+            ])),
+        ),
+        (
+            "truncated list",
+            Fault::Rules(json!([
+                {"match": not_ready.clone(), "effects": [{"lie": {"dropItems": 1000}}]},
+                rule(json!("List*"), json!({"lie": {"truncateList": 1}}))
+            ])),
+        ),
+        ("timeouts", everything(json!("hang"))),
         ("daemon killed", Fault::Killed),
-        ("wrong account", rule(json!({"lie": {"wrongAccount": "somebody-elses-account"}}))),
+        ("wrong account", everything(json!({"lie": {"wrongAccount": "somebody-elses-account"}}))),
+        (
+            "not-found for what is not ready",
+            Fault::Rules(json!([{"match": not_ready, "effects": [{"lie": "notFound"}]}])),
+        ),
     ]
 }
 
@@ -65,8 +82,15 @@ pub async fn faults() -> Result<Report> {
     for (what, outcome) in outcomes {
         report.figure(format!("{what}: Nodes deleted"), as_f64(outcome.deleted), "", Target::Exactly(0.0));
         report.figure(format!("{what}: new shutdown taints"), as_f64(outcome.tainted), "", Target::Exactly(0.0));
+        let signs = outcome.cause.len();
+        report.figure(
+            format!("{what}: signs of the cause missing"),
+            as_f64(usize::from(signs == 0)),
+            "",
+            Target::Exactly(0.0),
+        );
         report.figure(format!("{what}: time to recover"), outcome.recovered.as_secs_f64(), "s", Target::AtMost(120.0));
-        report.remark(format!("{what}: seen as: {}", outcome.cause));
+        report.remark(format!("{what}: seen as: {}", outcome.cause.join(", ")));
     }
     report.remark(format!(
         "{NODES} nodes, {NOT_READY} of them NotReady for {} s under the fault, default flags. Recovered: the same controller process initialises a new node.",
@@ -79,7 +103,8 @@ struct Outcome {
     deleted: usize,
     tainted: usize,
     recovered: Duration,
-    cause: String,
+    /// Where a person sees what is wrong.
+    cause: Vec<String>,
 }
 
 async fn one(fault: &Fault) -> Result<Outcome> {
@@ -92,7 +117,7 @@ async fn one(fault: &Fault) -> Result<Outcome> {
     let metrics_before = metrics(port).await?;
 
     match fault {
-        Fault::Rule(rules) => cloud.mock.control().set_rules(rules).await?,
+        Fault::Rules(rules) => cloud.mock.control().set_rules(rules).await?,
         Fault::Killed => cloud.mock.program_mut().kill().await,
     }
     set_all(&lab.client, Readiness::NotReady).await?;
@@ -102,7 +127,7 @@ async fn one(fault: &Fault) -> Result<Outcome> {
     let cause = cause(&lab.client, &metrics_before, &metrics(port).await?).await?;
 
     match fault {
-        Fault::Rule(_) => cloud.mock.control().set_rules(&json!([])).await?,
+        Fault::Rules(_) => cloud.mock.control().set_rules(&json!([])).await?,
         Fault::Killed => cloud.mock.program_mut().restart()?,
     }
     set_all(&lab.client, Readiness::Ready).await?;
@@ -147,33 +172,46 @@ async fn register_new(client: &Client) -> Result<()> {
     testkit::kubelet::register_all(client, &[testkit::kubelet::NodeSettings::named("node-new")], 1).await
 }
 
-async fn metrics(port: u16) -> Result<BTreeSet<String>> {
+/// Samples by series.
+type Samples = BTreeMap<String, f64>;
+
+async fn metrics(port: u16) -> Result<Samples> {
     let mut config = kube::Config::new(format!("https://127.0.0.1:{port}").parse()?);
     config.accept_invalid_certs = true;
     let client = kube::Client::try_from(config)?;
-    let text = client.request_text(http::Request::get("/metrics").body(Vec::new())?).await?;
-    Ok(text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0")).map(str::to_owned).collect())
+    Ok(samples(&client.request_text(http::Request::get("/metrics").body(Vec::new())?).await?))
 }
 
-/// Where a person sees what is wrong: new warning Events, and metrics that name a removal lock or a failing call.
-async fn cause(client: &Client, before: &BTreeSet<String>, after: &BTreeSet<String>) -> Result<String> {
+fn samples(text: &str) -> Samples {
+    let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+    lines.filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?))).collect()
+}
+
+/// Series that tell what is wrong and have moved: a removal lock, a provider that is down, calls that fail.
+fn telling(before: &Samples, after: &Samples) -> Vec<String> {
+    let tells = |series: &str| {
+        series.contains("removals_held")
+            || series.contains("breaker_open")
+            || series.contains("provider_up")
+            || (series.contains("code=") && !series.contains("code=\"OK\"") && !series.contains("_bucket"))
+    };
+    let moved = |series: &str, value: f64| (before.get(series).copied().unwrap_or(0.0) - value).abs() > f64::EPSILON;
+    let told = after.iter().filter(|(series, value)| tells(series) && moved(series, **value));
+    told.map(|(series, value)| format!("metric {series} {value}")).collect()
+}
+
+/// Where a person sees what is wrong: Warning Events and metrics.
+async fn cause(client: &Client, before: &Samples, after: &Samples) -> Result<Vec<String>> {
     let events = Api::<Event>::all(client.clone()).list(&ListParams::default()).await?;
-    let mut reasons: BTreeSet<String> = BTreeSet::new();
-    for event in events.items.iter().filter(|event| event.type_.as_deref() == Some("Warning")) {
-        reasons.insert(event.reason.clone().unwrap_or_default());
+    let warnings = events.items.iter().filter(|event| event.type_.as_deref() == Some("Warning"));
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in warnings.filter_map(|event| event.reason.as_deref()) {
+        *reasons.entry(reason).or_default() += 1;
     }
-    let series = |line: &String| line.rsplit_once(' ').map_or("", |(series, _)| series).to_owned();
-    let known: BTreeSet<String> = before.iter().map(series).collect();
-    let telling = |line: &&String| line.contains("lock") || line.contains("code=") || line.contains("provider_up");
-    let new: BTreeSet<String> =
-        after.iter().filter(telling).map(series).filter(|s| !known.contains(s) && !s.contains("_bucket")).collect();
-    ensure!(!reasons.is_empty() || !new.is_empty(), "the cause is visible nowhere");
-    let mut text = format!("Events {reasons:?}");
-    if !new.is_empty() {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "; metrics {new:?}");
-    }
-    Ok(text)
+    let mut signs: Vec<String> =
+        reasons.into_iter().map(|(reason, count)| format!("Event {reason} on {count} objects")).collect();
+    signs.extend(telling(before, after));
+    Ok(signs)
 }
 
 /// How long the Node of a machine that is really gone stays.
@@ -204,4 +242,17 @@ pub async fn gone() -> Result<Report> {
     report.figure("Nodes left of 10", as_f64(nodes(&lab.client).await?.len()), "", Target::Exactly(9.0));
     report.remark("A cluster a few seconds old; the node's Ready condition turns Unknown in the moment of termination. Default flags.");
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_moved_and_tells_something_is_a_sign() {
+        let before = samples("# HELP\nprovider_up 1\ncalls{code=\"OK\"} 3\nheld{a=\"b\"} 0\nnode_removals_held 0\n");
+        let after =
+            samples("provider_up 0\ncalls{code=\"OK\"} 9\ncalls{code=\"UNAVAILABLE\"} 2\nnode_removals_held 0\n");
+        assert_eq!(telling(&before, &after), ["metric calls{code=\"UNAVAILABLE\"} 2", "metric provider_up 0"]);
+    }
 }
