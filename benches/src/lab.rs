@@ -127,19 +127,23 @@ pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// Resident memory of a program, in MiB.
-pub fn resident_mib(program: &Program) -> Result<f64> {
+/// Resident memory of a program, in MiB: now, and the most it ever had.
+pub fn resident_mib(program: &Program) -> Result<(f64, f64)> {
     let path = PathBuf::from(format!("/proc/{}/status", program.process()?.pid()));
     let status = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
-    let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
-    Ok(kib / 1024.0)
+    let mib = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}"))?;
+        let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        Ok::<_, anyhow::Error>(kib / 1024.0)
+    };
+    Ok((mib("VmRSS:")?, mib("VmHWM:")?))
 }
 
 /// The last lines a program has printed, for error messages.
 pub fn tail(program: &Program) -> String {
     let log = program.log();
-    let lines: Vec<&str> = log.lines().collect();
+    // Some lines, as that with all flags, are too long to be of use here.
+    let lines: Vec<&str> = log.lines().map(|line| &line[..line.floor_char_boundary(300)]).collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 

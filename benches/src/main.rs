@@ -46,7 +46,7 @@ async fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
     let reports = match args.bench {
-        Bench::Nodes => vec![nodes::nodes(1000, 32).await?, nodes::nodes(5000, 32).await?],
+        Bench::Nodes => vec![nodes::nodes(1000).await?, nodes::nodes(5000).await?],
         Bench::Quiet => vec![idle::quiet().await?],
         Bench::Services => vec![services::services().await?],
         Bench::Memory => vec![idle::memory().await?],
