@@ -10,6 +10,10 @@ use crate::{Args, MockProvider, cloud::Cloud, control, scenario::Scenario, serve
 
 /// How often a scenario file is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// For how many looks in a row a changed file must stay as it is to be taken for finished.
+const SETTLED: u32 = 1;
+/// The same for an empty one: whoever writes a file in place empties it first, and may be held up before writing on.
+const SETTLED_EMPTY: u32 = 20;
 
 /// Runs the daemon until SIGTERM.
 pub async fn run(args: Args) -> ExitCode {
@@ -68,15 +72,15 @@ impl Source {
 
     /// Takes over the file whenever it changes. One that cannot be used is reported, and the last good one stays.
     async fn follow(self, provider: MockProvider, mut known: String) {
-        let mut seen = known.clone();
+        let (mut seen, mut settled) = (known.clone(), 0);
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(path) = &self.path else { return };
             let Ok(text) = tokio::fs::read_to_string(path).await else { continue };
-            // Twice the same: nobody is in the middle of writing it.
-            let settled = text == seen;
+            settled = if text == seen { settled + 1 } else { 0 };
             seen.clone_from(&text);
-            if text == known || !settled {
+            let enough = if text.trim().is_empty() { SETTLED_EMPTY } else { SETTLED };
+            if text == known || settled < enough {
                 continue;
             }
             match self.parse(&text) {
@@ -88,5 +92,32 @@ impl Source {
             }
             known = text;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_empty_for_a_moment_is_one_being_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scenario.yaml");
+        std::fs::write(&path, "pageSize: 3").unwrap();
+        let source = Source { path: Some(path.clone()), latency: None };
+        let (scenario, text) = source.read().unwrap();
+        let provider = MockProvider::new(scenario);
+        let following = tokio::spawn(source.follow(provider.clone(), text));
+        let page_size = async |after: Duration| {
+            tokio::time::sleep(after).await;
+            provider.cloud().scenario().page_size
+        };
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(page_size(4 * LOOK).await, 3, "somebody is writing it");
+        std::fs::write(&path, "pageSize: 4").unwrap();
+        assert_eq!(page_size(4 * LOOK).await, 4);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(page_size(2 * SETTLED_EMPTY * LOOK).await, Scenario::default().page_size, "it is meant to be empty");
+        following.abort();
     }
 }

@@ -44,8 +44,10 @@ impl Folder {
     }
 
     fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path(name);
-        std::fs::write(&path, text).unwrap();
+        let (path, new) = (self.path(name), self.path(&format!("{name}.new")));
+        // In one step: a file that is written in place is empty for a moment, and a daemon may look just then.
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &path).unwrap();
         path
     }
 }
