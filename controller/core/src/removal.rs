@@ -4,7 +4,11 @@
 //! for long. So the Node must have been initialised and be ours, not Ready for a while and not too young; the machine
 //! must have been found absent twice, well apart, in fresh answers in which a canary was seen, in an account and region
 //! that is served; nobody's credentials may have been refused lately; and only a small share of the nodes may go at a time.
-//! When more want to go, a breaker opens and none goes until fewer do or a person says so.
+//! When more want to go, a breaker opens and none goes until fewer do, the window has moved on, or a person says so.
+//!
+//! Of a small cluster a share of 10 % is less than one machine, while clouds lose machines by twos and threes: with a rack, a
+//! spot price, an instance group made smaller. So a few may always go, as long as they are fewer than half. Who lies about
+//! more than that gets none at all, not even the few.
 
 use std::{fmt, time::Duration};
 
@@ -33,10 +37,13 @@ pub struct RemovalSettings {
     pub auth_hold: Duration,
     /// `--node-removal-window`: the time over which removals are counted.
     pub window: Duration,
-    /// `--node-removal-max-percent`: the share of a provider's nodes, in percent, that may go in a window; at least one
-    /// node, but none at 0.
+    /// `--node-removal-max-percent`: the share of a provider's nodes, in percent, that may go in a window; at least [`FEW`]
+    /// nodes while these are fewer than half, and at least one, but none at 0.
     pub max_percent: u8,
 }
+
+/// How many nodes may go in a window however small a share they are to stay within, while they are fewer than half.
+pub const FEW: usize = 3;
 
 impl Default for RemovalSettings {
     fn default() -> Self {
@@ -57,7 +64,10 @@ impl RemovalSettings {
     pub fn limit(&self, nodes: usize) -> usize {
         match self.max_percent {
             0 => 0,
-            percent => (nodes * usize::from(percent) / 100).max(1),
+            percent => {
+                let few = FEW.min(nodes.saturating_sub(1) / 2);
+                (nodes * usize::from(percent) / 100).max(few).max(1)
+            }
         }
     }
 }

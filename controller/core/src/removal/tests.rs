@@ -127,9 +127,42 @@ fn the_breaker_opens_before_the_first_node_too_many_goes() {
 }
 
 #[test]
+fn a_few_may_go_of_a_small_cluster_but_never_half_of_it() {
+    let served = served();
+    let check = |nodes, removed, absent_now, expected: &str| {
+        let pool = Pool { nodes, removed, absent: absent_now, ..pool(&served) };
+        let verdict = verdict(node(), &absent(), pool);
+        assert_eq!(held_for(&verdict), expected, "{removed} removed and {absent_now} absent of {nodes}");
+    };
+    check(4, 0, 2, "BreakerOpen");
+    check(5, 0, 2, "removed");
+    check(5, 0, 3, "BreakerOpen");
+    check(7, 0, 3, "removed");
+    check(7, 0, 4, "BreakerOpen");
+    check(19, 0, 3, "removed");
+    // More than a few: none of them, for it may all be a lie.
+    check(19, 0, 4, "BreakerOpen");
+    check(19, 0, 19, "BreakerOpen");
+    // Those that went within the window count, so that a lie told bit by bit comes no further.
+    check(19, 2, 1, "removed");
+    check(19, 3, 1, "BreakerOpen");
+    check(39, 0, 4, "BreakerOpen");
+    check(40, 0, 4, "removed");
+}
+
+#[test]
+fn by_default_fewer_than_half_go_in_a_window_whatever_the_size() {
+    let settings = RemovalSettings::default();
+    for nodes in 3..=5000 {
+        let limit = settings.limit(nodes);
+        assert!(limit * 2 < nodes && limit >= (nodes / 10).max(1), "{limit} of {nodes}");
+    }
+}
+
+#[test]
 fn the_share_is_a_setting() {
     let limit = |max_percent, nodes| RemovalSettings { max_percent, ..RemovalSettings::default() }.limit(nodes);
-    assert_eq!([limit(10, 0), limit(10, 9), limit(10, 25), limit(100, 25), limit(0, 25)], [1, 1, 2, 25, 0]);
+    assert_eq!([limit(10, 0), limit(10, 9), limit(10, 59), limit(100, 25), limit(0, 25)], [1, 3, 5, 25, 0]);
 }
 
 #[test]

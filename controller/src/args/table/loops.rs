@@ -76,8 +76,9 @@ pub(super) const LIFECYCLE: &[Flag] = &[
         "node-removal-max-percent",
         Kind::Int,
         "10",
-        "Share of a provider's Nodes, 0-100 %, that may be removed in a window; at least one, but none at 0. When more want to \
-         go, none goes until fewer do or a person says so.",
+        "Share of a provider's Nodes, 0-100 %, that may be removed in a window; at least three while these are fewer than half, \
+         and at least one, but none at 0. When more want to go, none goes until fewer do, the window has moved on, or a person \
+         says so.",
     ),
 ];
 

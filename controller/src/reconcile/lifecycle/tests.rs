@@ -118,16 +118,16 @@ async fn a_removal_that_fails_is_said_and_tried_again() {
 async fn too_many_at_once_open_the_breaker() {
     let (monitor, mut api, mut events) = monitor();
     let nodes: Vec<Arc<Node>> = (0..10).map(|n| node(&format!("n{n}"), "Unknown")).collect();
-    let say_absent = |ago| looked(ago, &[(&nodes[0], absent()), (&nodes[1], absent())]);
+    let say_absent = |ago| looked(ago, &nodes[..4].iter().map(|node| (node, absent())).collect::<Vec<_>>());
     let first = follow(&monitor, &nodes, say_absent(MINUTE));
     first.await.expect("no panic");
     assert!(api.try_next().is_none());
 
     let done = follow(&monitor, &nodes, say_absent(Duration::ZERO));
-    for _ in 0..2 {
+    for _ in 0..4 {
         let (reason, message) = next_event(&mut events).await;
         assert_eq!(reason, "NodeRemovalHeld");
-        assert!(message.contains("2 machines are absent") && message.contains("at most 1 may go"), "{message}");
+        assert!(message.contains("4 machines are absent") && message.contains("at most 3 may go"), "{message}");
         let call = api.next().await;
         assert!(what(&call).ends_with("/status") && call.method == "PATCH", "the condition, no deletion: {call:?}");
         assert_eq!(call.body["status"]["conditions"][0]["reason"], "BreakerOpen");
@@ -137,15 +137,20 @@ async fn too_many_at_once_open_the_breaker() {
     let metrics = &monitor.ctx.metrics.lifecycle;
     let name = monitor.provider.name();
     assert_eq!(metrics.breaker_open.with([&name]).get(), 1);
-    assert_eq!(metrics.removals_held.with([&name, "BreakerOpen"]).get(), 2);
+    assert_eq!(metrics.removals_held.with([&name, "BreakerOpen"]).get(), 4);
 
-    // One of them turns out to be there: the share has fallen, the other goes.
-    let there = looked(Duration::ZERO, &[(&nodes[1], in_state(InstanceState::Running)), (&nodes[0], absent())]);
+    // One of them turns out to be there: the share has fallen, the others go.
+    let said = |n: usize| if n == 3 { in_state(InstanceState::Running) } else { absent() };
+    let there = looked(Duration::ZERO, &(0..4).map(|n| (&nodes[n], said(n))).collect::<Vec<_>>());
     let done = follow(&monitor, &nodes, there);
-    let call = api.next().await;
-    assert_eq!(what(&call), "DELETE /api/v1/nodes/n0");
-    call.answer(200, &json!({"kind": "Status", "status": "Success"}));
+    let mut gone = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let call = api.next().await;
+        gone.insert(what(&call));
+        call.answer(200, &json!({"kind": "Status", "status": "Success"}));
+    }
     done.await.expect("no panic");
+    assert_eq!(gone.into_iter().collect::<Vec<_>>(), ["n0", "n1", "n2"].map(|n| format!("DELETE /api/v1/nodes/{n}")));
     assert_eq!(metrics.breaker_open.with([&name]).get(), 0);
     assert_eq!(metrics.removals_held.with([&name, "BreakerOpen"]).get(), 0);
 }
