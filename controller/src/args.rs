@@ -197,10 +197,16 @@ impl Flags {
 
     /// What was given but has no effect here: the flag and why.
     pub fn without_effect(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.given.iter().filter_map(|name| match table::find(name)?.effect {
-            Effect::None(why) => Some((*name, why)),
-            _ => None,
-        })
+        self.told(|effect| if let Effect::None(why) = effect { Some(why) } else { None })
+    }
+
+    /// What was given and does here only a part of what it does upstream: the flag and what it leaves out.
+    pub fn partly(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.told(|effect| if let Effect::Partly(what) = effect { Some(what) } else { None })
+    }
+
+    fn told(&self, text: fn(Effect) -> Option<&'static str>) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.given.iter().filter_map(move |name| Some((*name, text(table::find(name)?.effect)?)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use controller_core::view::{Node, Service};
+use controller_core::view::{EndpointSlice, Node, Service};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,6 +22,8 @@ pub struct Context {
     pub nodes: Cache<Node>,
     /// Services, followed by one watch.
     pub services: Cache<Service>,
+    /// EndpointSlices, followed by one watch once a provider asks for pods.
+    pub slices: Cache<EndpointSlice>,
     /// The provider daemons.
     pub providers: Providers,
     /// Where Events go.

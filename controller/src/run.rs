@@ -6,6 +6,7 @@
 
 mod cluster;
 mod loops;
+mod pods;
 mod providers;
 mod signals;
 
@@ -115,6 +116,9 @@ fn log_start(flags: &Flags) {
     tracing::info!(flags = flags.echo().collect::<Vec<_>>().join(" "), "flags");
     for (flag, why) in flags.without_effect() {
         tracing::warn!(flag = format!("--{flag}"), why, "this flag has no effect");
+    }
+    for (flag, what) in flags.partly() {
+        tracing::warn!(flag = format!("--{flag}"), what, "this flag does only a part of what it does upstream");
     }
 }
 
@@ -234,6 +238,7 @@ async fn lead(parts: Parts, remotes: Remotes) -> anyhow::Result<()> {
     watch_providers(&health, &providers);
     let (nodes, services) = (Cache::<view::Node>::new(), Cache::<view::Service>::new());
     watch_caches(&health, &nodes, &services);
+    let slices = pods::follow(&client, &providers, &health, &process);
     tokio::spawn({
         let (cache, api, end) = (nodes.clone(), Api::all(client.clone()), process.clone());
         async move { cache.follow(api, end).await }
@@ -242,8 +247,18 @@ async fn lead(parts: Parts, remotes: Remotes) -> anyhow::Result<()> {
         let (cache, api, end) = (services.clone(), Api::all(client.clone()), process.clone());
         async move { cache.follow(api, end).await }
     });
-    let context =
-        Context { client, nodes, services, providers, events, metrics, config, progress: Progress::default(), stop };
+    let context = Context {
+        client,
+        nodes,
+        services,
+        slices,
+        providers,
+        events,
+        metrics,
+        config,
+        progress: Progress::default(),
+        stop,
+    };
     loops::run(Arc::new(context), health).await
 }
 

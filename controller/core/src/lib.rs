@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod canary;
 pub mod controllers_flag;
 pub mod digest;
+pub mod endpoint_set;
 pub mod event_limits;
 pub mod fault;
 pub mod go_duration;

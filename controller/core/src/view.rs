@@ -239,6 +239,51 @@ pub struct Service {
     pub ingress: Vec<Ingress>,
 }
 
+/// An EndpointSlice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointSlice {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// Name of the Service whose endpoints these are; empty when they are nobody's.
+    pub service: String,
+    /// Ports every endpoint listens on.
+    pub ports: Vec<EndpointPort>,
+    /// Endpoints that have an IP address.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// A port of the endpoints of an [`EndpointSlice`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointPort {
+    /// Name of the Service's port; empty for its only one.
+    pub name: String,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// What is listened on.
+    pub port: u16,
+}
+
+/// An endpoint of an [`EndpointSlice`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The first address. All of them are of the same pod, and no more than one is to be used.
+    pub address: std::net::IpAddr,
+    /// It may get new connections.
+    pub ready: bool,
+    /// It answers, be it terminating or not.
+    pub serving: bool,
+    /// It is about to go away.
+    pub terminating: bool,
+    /// Name of its Node; empty when not known.
+    pub node_name: String,
+    /// Its zone; empty when not known.
+    pub zone: String,
+}
+
 /// A way into a load balancer, as in `status.loadBalancer.ingress`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ingress {

@@ -32,6 +32,7 @@ fn usage_of(out: &mut String, flag: &Flag) {
     let _ = writeln!(out, "  {short}--{}{word}{default}", flag.name);
     let effect = match flag.effect {
         Effect::Works => String::new(),
+        Effect::Partly(what) => format!(" PARTLY: {what}."),
         Effect::None(why) => format!(" NO EFFECT: {why}."),
         Effect::Refused(why) => format!(" REFUSED: {why}."),
     };
@@ -107,6 +108,7 @@ fn meaning_cell(flag: &Flag) -> String {
     let mark = if flag.upstream.is_none() { "**new** " } else { "" };
     let effect = match flag.effect {
         Effect::Works => String::new(),
+        Effect::Partly(what) => format!(" **partly**: {what}."),
         Effect::None(why) => format!(" **no effect**: {why}."),
         Effect::Refused(why) => format!(" **refused**: {why}."),
     };

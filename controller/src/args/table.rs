@@ -35,6 +35,8 @@ pub enum Kind {
 pub enum Effect {
     /// What it says.
     Works,
+    /// What it says, but for something that upstream's does besides; whoever gives it is told so in the log.
+    Partly(&'static str),
     /// Nothing, for this reason; whoever gives it is told so in the log.
     None(&'static str),
     /// Nothing, and running without it would not be what was asked for: any value but the default is refused.
@@ -99,6 +101,10 @@ impl Flag {
     /// A flag whose default upstream is this one.
     const fn upstream(self, default: &'static str) -> Self {
         Self { upstream: Some(default), ..self }
+    }
+
+    const fn partly(self, what: &'static str) -> Self {
+        Self { effect: Effect::Partly(what), ..self }
     }
 
     const fn no_effect(self, why: &'static str) -> Self {

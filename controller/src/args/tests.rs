@@ -115,6 +115,24 @@ fn flags_without_effect_are_told_only_when_given() {
 }
 
 #[test]
+fn what_upstreams_manifests_like_to_give_is_told_to_have_no_effect() {
+    let given = flags(&[
+        "--use-service-account-credentials",
+        "--feature-gates=CloudControllerManagerWebhook=false",
+        "--tls-curve-preferences=X25519",
+        "--contention-profiling",
+        "--profiling",
+    ]);
+    let mut told: Vec<_> = given.without_effect().map(|(name, _)| name).collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        ["contention-profiling", "feature-gates", "tls-curve-preferences", "use-service-account-credentials"]
+    );
+    assert_eq!(given.partly().map(|(name, _)| name).collect::<Vec<_>>(), ["profiling"]);
+}
+
+#[test]
 fn a_refused_flag_may_be_given_with_its_default() {
     flags(&["--enable-leader-migration=false", "--cloud-config=", "--webhooks="]);
 }
@@ -193,7 +211,7 @@ fn the_table_is_sound() {
         if !flag.default.is_empty() {
             assert_eq!(flag.default_value().to_string(), flag.default, "--{}: default in canonical form", flag.name);
         }
-        if let Effect::None(why) | Effect::Refused(why) = flag.effect {
+        if let Effect::Partly(why) | Effect::None(why) | Effect::Refused(why) = flag.effect {
             assert!(!why.ends_with('.') && !why.is_empty(), "--{}: the reason completes a sentence", flag.name);
         }
     }

@@ -4,13 +4,13 @@
 //! changed: a kubelet's heartbeat updates the cache and wakes nobody.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fmt::Debug,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use controller_core::view::{Node, Service};
+use controller_core::view::{EndpointSlice, Node, Service};
 use futures::{Stream, StreamExt};
 use kube::{
     Api, Resource,
@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::objects::{NodeObject, ServiceObject};
+use super::objects::{EndpointSliceObject, NodeObject, ServiceObject};
 
 /// A kind of object a [`Cache`] can hold.
 pub trait Cached: Clone + PartialEq + Send + Sync + 'static {
@@ -35,6 +35,11 @@ pub trait Cached: Clone + PartialEq + Send + Sync + 'static {
 
     /// Where the resource version is kept.
     fn resource_version(&mut self) -> &mut String;
+
+    /// What it is found under together with others, if that is of use.
+    fn group(&self) -> Option<String> {
+        None
+    }
 
     /// Whether both hold the same but for the resource version.
     fn same_content(&self, other: &Self) -> bool {
@@ -54,6 +59,23 @@ impl Cached for Node {
 
     fn resource_version(&mut self) -> &mut String {
         &mut self.resource_version
+    }
+}
+
+impl Cached for EndpointSlice {
+    type Object = EndpointSliceObject;
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    fn resource_version(&mut self) -> &mut String {
+        &mut self.resource_version
+    }
+
+    /// The key of its Service.
+    fn group(&self) -> Option<String> {
+        (!self.service.is_empty()).then(|| format!("{}/{}", self.namespace, self.service))
     }
 }
 
@@ -103,6 +125,8 @@ struct Shared<T> {
 #[derive(Debug)]
 struct State<T> {
     objects: HashMap<String, Arc<T>>,
+    /// Keys of the objects, by group.
+    groups: HashMap<String, BTreeSet<String>>,
     /// Collects a running listing; takes the place of `objects` when the listing is complete.
     listing: Option<HashMap<String, Arc<T>>>,
     subscribers: Vec<mpsc::UnboundedSender<Change<T>>>,
@@ -114,17 +138,68 @@ impl<T> State<T> {
     }
 }
 
+impl<T: Cached> State<T> {
+    fn put(&mut self, object: &Arc<T>) -> Option<Arc<T>> {
+        let key = object.key();
+        let old = self.objects.insert(key.clone(), Arc::clone(object));
+        let (was, is) = (old.as_ref().and_then(|old| old.group()), object.group());
+        if was != is {
+            self.leave(was, &key);
+            if let Some(group) = is {
+                self.groups.entry(group).or_default().insert(key);
+            }
+        }
+        old
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Arc<T>> {
+        let old = self.objects.remove(key)?;
+        self.leave(old.group(), key);
+        Some(old)
+    }
+
+    fn leave(&mut self, group: Option<String>, key: &str) {
+        let Some(group) = group else { return };
+        if let Some(keys) = self.groups.get_mut(&group) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
+    }
+
+    /// Puts a complete listing in place of what was there. Gives what was there.
+    fn replace(&mut self, listed: HashMap<String, Arc<T>>) -> HashMap<String, Arc<T>> {
+        self.groups.clear();
+        for (key, object) in &listed {
+            if let Some(group) = object.group() {
+                self.groups.entry(group).or_default().insert(key.clone());
+            }
+        }
+        std::mem::replace(&mut self.objects, listed)
+    }
+}
+
 impl<T: Cached> Cache<T> {
     /// An empty cache; [`Self::follow`] fills it.
     pub fn new() -> Self {
-        let state = State { objects: HashMap::new(), listing: None, subscribers: Vec::new() };
+        let state = State { objects: HashMap::new(), groups: HashMap::new(), listing: None, subscribers: Vec::new() };
         Self(Arc::new(Shared { state: Mutex::new(state), synced: watch::Sender::new(false) }))
     }
 
     /// Lists and watches all objects of the kind until `stop`. Faults are logged and retried with growing pauses; what is
     /// cached stays meanwhile.
     pub async fn follow(&self, api: Api<T::Object>, stop: CancellationToken) {
-        let events = watcher::watcher(api, watcher::Config::default()).default_backoff();
+        self.follow_some(api, "", stop).await;
+    }
+
+    /// As [`Self::follow`], only the objects that a label selector selects.
+    pub async fn follow_some(&self, api: Api<T::Object>, selector: &str, stop: CancellationToken) {
+        let mut config = watcher::Config::default();
+        if !selector.is_empty() {
+            config = config.labels(selector);
+        }
+        let events = watcher::watcher(api, config).default_backoff();
         stop.run_until_cancelled(self.apply_all(events)).await;
     }
 
@@ -145,12 +220,12 @@ impl<T: Cached> Cache<T> {
         match event {
             Event::Apply(object) => {
                 let object = Arc::new(object.into());
-                let old = state.objects.insert(object.key(), Arc::clone(&object));
+                let old = state.put(&object);
                 tell_if_changed(&mut state, old, object);
             }
             Event::Delete(object) => {
                 let object: T = object.into();
-                if let Some(old) = state.objects.remove(&object.key()) {
+                if let Some(old) = state.remove(&object.key()) {
                     state.tell(&Change { old: Some(old), new: None });
                 }
             }
@@ -161,7 +236,7 @@ impl<T: Cached> Cache<T> {
             }
             Event::InitDone => {
                 let listed = state.listing.take().unwrap_or_default();
-                let mut before = std::mem::replace(&mut state.objects, listed);
+                let mut before = state.replace(listed);
                 let now: Vec<_> = state.objects.values().cloned().collect();
                 for object in now {
                     let old = before.remove(&object.key());
@@ -178,6 +253,13 @@ impl<T: Cached> Cache<T> {
     /// The object with this key.
     pub fn get(&self, key: &str) -> Option<Arc<T>> {
         self.lock().objects.get(key).cloned()
+    }
+
+    /// The objects of a group, in the order of their keys.
+    pub fn in_group(&self, group: &str) -> Vec<Arc<T>> {
+        let state = self.lock();
+        let keys = state.groups.get(group).into_iter().flatten();
+        keys.filter_map(|key| state.objects.get(key).cloned()).collect()
     }
 
     /// All objects, in no order.
@@ -294,6 +376,33 @@ mod tests {
         cache.apply(Event::Apply(object("a", 3, "other")));
         cache.apply(Event::Delete(object("a", 4, "other")));
         assert_eq!(told(&mut changes), ["-a", "~a"]);
+    }
+
+    #[test]
+    fn slices_are_found_by_their_service() {
+        let slice = |name: &str, service: &str| -> EndpointSliceObject {
+            let labels = json!({"kubernetes.io/service-name": service});
+            serde_json::from_value(json!({"metadata": {"name": name, "namespace": "ns", "labels": labels}}))
+                .expect("an EndpointSlice")
+        };
+        let cache = Cache::<EndpointSlice>::new();
+        let found = |service: &str| -> Vec<String> {
+            cache.in_group(&format!("ns/{service}")).iter().map(|slice| slice.name.clone()).collect()
+        };
+        for event in [Event::Init, Event::InitApply(slice("b", "web")), Event::InitApply(slice("a", "web"))] {
+            cache.apply(event);
+        }
+        assert!(found("web").is_empty(), "an unfinished listing is not shown");
+        cache.apply(Event::InitDone);
+        assert_eq!(found("web"), ["a", "b"]);
+        cache.apply(Event::Apply(slice("c", "web")));
+        cache.apply(Event::Apply(slice("a", "dns")));
+        cache.apply(Event::Delete(slice("b", "web")));
+        assert_eq!((found("web"), found("dns")), (vec!["c".to_owned()], vec!["a".to_owned()]));
+        for event in [Event::Init, Event::InitApply(slice("d", "dns")), Event::InitDone] {
+            cache.apply(event);
+        }
+        assert_eq!((found("web"), found("dns")), (vec![], vec!["d".to_owned()]));
     }
 
     #[tokio::test]

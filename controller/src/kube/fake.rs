@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use controller_core::view::{Node, Service};
+use controller_core::view::{EndpointSlice, Node, Service};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use kube::{Client, client::Body, runtime::watcher::Event};
@@ -21,6 +21,7 @@ pub(crate) struct FakeApi {
     state: Arc<Mutex<State>>,
     pub(crate) services: Cache<Service>,
     pub(crate) nodes: Cache<Node>,
+    pub(crate) slices: Cache<EndpointSlice>,
 }
 
 #[derive(Default)]
@@ -41,12 +42,15 @@ struct State {
 impl FakeApi {
     /// An empty cluster, a client of it, and caches that follow it.
     pub(crate) fn new() -> (Client, Self) {
-        let this = Self { state: Arc::default(), services: Cache::new(), nodes: Cache::new() };
+        let this = Self { state: Arc::default(), services: Cache::new(), nodes: Cache::new(), slices: Cache::new() };
         for event in [Event::Init, Event::InitDone] {
             this.services.apply(event.clone());
         }
         for event in [Event::Init, Event::InitDone] {
             this.nodes.apply(event.clone());
+        }
+        for event in [Event::Init, Event::InitDone] {
+            this.slices.apply(event.clone());
         }
         let served = this.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
@@ -145,6 +149,14 @@ impl FakeApi {
     }
 
     /// Makes a Node.
+    pub(crate) fn show_slice(&self, name: &str, service: &str, endpoints: &Value, ports: &Value) {
+        let slice = json!({
+            "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": service}},
+            "addressType": "IPv4", "endpoints": endpoints, "ports": ports,
+        });
+        self.slices.apply(Event::Apply(serde_json::from_value(slice).expect("an EndpointSlice")));
+    }
+
     pub(crate) fn create_node(&self, name: &str, provider_id: &str, more: &Value) {
         let mut object = json!({
             "metadata": {"name": name, "uid": format!("uid-{name}")},

@@ -12,7 +12,10 @@ use std::{
 
 use controller_core::{names, time::Timestamp, view};
 use k8s_openapi::{
-    api::core::v1::{Node, Service},
+    api::{
+        core::v1::{Node, Service},
+        discovery::v1::EndpointSlice,
+    },
     apimachinery::pkg::{
         apis::meta::v1::{ObjectMeta, Time},
         util::intstr::IntOrString,
@@ -163,6 +166,42 @@ struct PortStatus {
     error: Option<String>,
 }
 
+/// An EndpointSlice, cut down.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointSliceObject {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    endpoints: Option<Vec<Endpoint>>,
+    #[serde(default)]
+    ports: Option<Vec<EndpointPort>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Endpoint {
+    addresses: Vec<String>,
+    conditions: EndpointConditions,
+    node_name: Option<String>,
+    zone: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct EndpointConditions {
+    ready: Option<bool>,
+    serving: Option<bool>,
+    terminating: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct EndpointPort {
+    name: Option<String>,
+    protocol: Option<String>,
+    port: Option<u16>,
+}
+
 macro_rules! resource_like {
     ($cut:ty, $whole:ty) => {
         impl Resource for $cut {
@@ -193,6 +232,7 @@ macro_rules! resource_like {
 
 resource_like!(NodeObject, Node);
 resource_like!(ServiceObject, Service);
+resource_like!(EndpointSliceObject, EndpointSlice);
 
 fn timestamp(time: &Time) -> Timestamp {
     Timestamp(u64::try_from(time.0.as_millisecond()).unwrap_or(0))
@@ -291,6 +331,46 @@ impl From<ServiceObject> for view::Service {
             ingress: status.load_balancer.ingress.into_iter().map(ingress_view).collect(),
         }
     }
+}
+
+/// The label by which a slice names its Service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+impl From<EndpointSliceObject> for view::EndpointSlice {
+    fn from(object: EndpointSliceObject) -> Self {
+        let EndpointSliceObject { mut metadata, endpoints, ports } = object;
+        Self {
+            service: metadata.labels.as_mut().and_then(|labels| labels.remove(SERVICE_NAME)).unwrap_or_default(),
+            namespace: metadata.namespace.unwrap_or_default(),
+            name: metadata.name.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            ports: ports.into_iter().flatten().filter_map(endpoint_port_view).collect(),
+            endpoints: endpoints.into_iter().flatten().filter_map(endpoint_view).collect(),
+        }
+    }
+}
+
+/// `None` for one without a number, which stands for every port.
+fn endpoint_port_view(port: EndpointPort) -> Option<view::EndpointPort> {
+    Some(view::EndpointPort {
+        name: port.name.unwrap_or_default(),
+        protocol: protocol(port.protocol.as_deref().unwrap_or("TCP")),
+        port: port.port?,
+    })
+}
+
+/// `None` for one that is known by a DNS name only. What conditions leave out is as Kubernetes defines it.
+fn endpoint_view(endpoint: Endpoint) -> Option<view::Endpoint> {
+    let EndpointConditions { ready, serving, terminating } = endpoint.conditions;
+    let ready = ready.unwrap_or(true);
+    Some(view::Endpoint {
+        address: endpoint.addresses.first()?.parse().ok()?,
+        ready,
+        serving: serving.unwrap_or(ready),
+        terminating: terminating.unwrap_or(false),
+        node_name: endpoint.node_name.unwrap_or_default(),
+        zone: endpoint.zone.unwrap_or_default(),
+    })
 }
 
 fn service_type(text: Option<&str>) -> view::ServiceType {
@@ -411,6 +491,42 @@ mod tests {
                 "fieldsV1": {"f:status": {"f:addresses": {}}}},
         ]}}));
         assert_eq!(node.owned_labels.into_iter().collect::<Vec<_>>(), ["a.example/b", "topology.kubernetes.io/zone"]);
+    }
+
+    #[test]
+    fn reads_what_a_decision_needs_of_an_endpoint_slice() {
+        let slice = |value| -> view::EndpointSlice {
+            serde_json::from_value::<EndpointSliceObject>(value).expect("an EndpointSlice").into()
+        };
+        let read = slice(json!({
+            "metadata": {"name": "web-x", "namespace": "shop", "resourceVersion": "7",
+                "labels": {"kubernetes.io/service-name": "web"}},
+            "addressType": "IPv4",
+            "endpoints": [
+                {"addresses": ["10.0.0.1"], "conditions": {}, "nodeName": "n1", "zone": "z1", "hints": {"forZones": []}},
+                {"addresses": ["10.0.0.2"], "conditions": {"ready": false, "serving": true, "terminating": true}},
+                {"addresses": ["db.example.com"], "conditions": {"ready": true}},
+                {"addresses": ["10.0.0.3"], "conditions": {"ready": false}}],
+            "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}, {"name": "all", "port": null}],
+        }));
+        assert_eq!((read.namespace.as_str(), read.service.as_str()), ("shop", "web"));
+        assert_eq!(read.ports, [view::EndpointPort { name: "http".into(), protocol: view::Protocol::Tcp, port: 8080 }]);
+        let seen: Vec<_> = read
+            .endpoints
+            .iter()
+            .map(|e| {
+                (e.address.to_string(), (e.ready, e.serving, e.terminating), e.node_name.as_str(), e.zone.as_str())
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("10.0.0.1".to_owned(), (true, true, false), "n1", "z1"),
+                ("10.0.0.2".to_owned(), (false, true, true), "", ""),
+                ("10.0.0.3".to_owned(), (false, false, false), "", ""),
+            ]
+        );
+        assert!(slice(json!({"metadata": {"name": "x"}, "endpoints": null, "ports": null})).endpoints.is_empty());
     }
 
     #[test]

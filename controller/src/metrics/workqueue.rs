@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +18,7 @@ use crate::queue::Observer;
 /// The metrics of one work queue.
 #[derive(Clone, Debug)]
 pub struct QueueMetrics {
-    depth: Gauge,
+    depth: Arc<Depth>,
     adds: Counter,
     retries: Counter,
     queue_duration: Histogram,
@@ -24,6 +27,25 @@ pub struct QueueMetrics {
     longest: FloatGauge,
     /// When each piece of work under way began.
     running: Arc<Mutex<Vec<Instant>>>,
+}
+
+/// What one queue adds to the depth that is shown under its name. Queues that share a name, one for each provider, add up.
+#[derive(Debug)]
+struct Depth {
+    shown: Gauge,
+    own: AtomicI64,
+}
+
+impl Depth {
+    fn set(&self, due: i64) {
+        self.shown.inc_by(due - self.own.swap(due, Ordering::Relaxed));
+    }
+}
+
+impl Drop for Depth {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 impl Observer for QueueMetrics {
@@ -110,9 +132,15 @@ impl QueueFamilies {
         }
     }
 
+    /// For one queue of this name.
     pub(super) fn of(&self, name: &str) -> QueueMetrics {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(name.to_owned()).or_insert_with(|| self.make(name)).clone()
+        let shared = made.entry(name.to_owned()).or_insert_with(|| self.make(name)).clone();
+        QueueMetrics { depth: self.depth(name), ..shared }
+    }
+
+    fn depth(&self, name: &str) -> Arc<Depth> {
+        Arc::new(Depth { shown: self.depth.with([name]), own: AtomicI64::new(0) })
     }
 
     pub(super) fn refresh(&self) {
@@ -123,7 +151,7 @@ impl QueueFamilies {
 
     fn make(&self, name: &str) -> QueueMetrics {
         QueueMetrics {
-            depth: self.depth.with([name]),
+            depth: self.depth(name),
             adds: self.adds.with([name]),
             retries: self.retries.with([name]),
             queue_duration: self.queue_duration.with([name]),
@@ -139,6 +167,24 @@ impl QueueFamilies {
 mod tests {
     use super::*;
     use crate::metrics::Metrics;
+
+    #[test]
+    fn queues_of_one_name_add_up() {
+        let metrics = Metrics::new();
+        let (one, other) = (metrics.workqueue("service"), metrics.workqueue("service"));
+        let shown = || {
+            let text = metrics.prometheus_text();
+            let line = text.lines().find(|line| line.starts_with("workqueue_depth{name=\"service\"}")).expect("shown");
+            line.rsplit(' ').next().expect("a value").to_owned()
+        };
+        one.depth(3);
+        other.clone().depth(4);
+        assert_eq!(shown(), "7");
+        other.depth(1);
+        assert_eq!(shown(), "4");
+        drop(one);
+        assert_eq!(shown(), "1", "a queue that is gone holds nothing");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn work_under_way_grows_older_until_it_ends() {

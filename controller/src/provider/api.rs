@@ -7,7 +7,7 @@ use std::{
 };
 
 use cloud_provider_api::v1::{
-    instances_client::InstancesClient, load_balancers_client::LoadBalancersClient, routes_client::RoutesClient,
+    self, instances_client::InstancesClient, load_balancers_client::LoadBalancersClient, routes_client::RoutesClient,
 };
 use controller_core::{
     fault::{Fault, Origin},
@@ -17,6 +17,8 @@ use controller_core::{
     },
     time::Timestamp,
 };
+use prost::Message;
+use tonic::{Request, Response, Status};
 
 use super::{
     Info, Inner, Limits, Provider,
@@ -162,15 +164,11 @@ impl Provider {
         hash: &str,
     ) -> Result<LoadBalancerState, Fault> {
         let wanted = Wanted { spec, members, endpoints, hash };
-        let build = |info: &Info| {
-            wanted.within(info)?;
-            Ok(lb::ensure_request(self.about(info, key), wanted))
+        let send = |link, request| async move {
+            let answer = load_balancers(link).ensure_load_balancer(request).await?;
+            Ok(answer.map(|answer| answer.state))
         };
-        let sent = self.0.call(ENSURE, build, |link, request| async move {
-            load_balancers(link).ensure_load_balancer(request).await
-        });
-        let Answered { answer, session } = sent.await?;
-        self.take(&session, lb::state(answer.state))
+        self.towards(ENSURE, key, wanted, lb::ensure_request, send).await
     }
 
     /// Tells the provider that only the members changed.
@@ -183,15 +181,33 @@ impl Provider {
         hash: &str,
     ) -> Result<LoadBalancerState, Fault> {
         let wanted = Wanted { spec, members, endpoints, hash };
+        let send = |link, request| async move {
+            let answer = load_balancers(link).update_load_balancer_members(request).await?;
+            Ok(answer.map(|answer| answer.state))
+        };
+        self.towards(UPDATE_MEMBERS, key, wanted, lb::members_request, send).await
+    }
+
+    /// Tells the provider what is wanted, and takes in how far it is.
+    async fn towards<Q, F, Fut>(
+        &self,
+        method: Method,
+        key: &LoadBalancerKey,
+        wanted: Wanted<'_>,
+        request: fn(About<'_>, Wanted<'_>) -> Q,
+        send: F,
+    ) -> Result<LoadBalancerState, Fault>
+    where
+        Q: Message,
+        F: Fn(Link, Request<Q>) -> Fut,
+        Fut: Future<Output = Result<Response<Option<v1::LoadBalancerState>>, Status>>,
+    {
         let build = |info: &Info| {
             wanted.within(info)?;
-            Ok(lb::members_request(self.about(info, key), wanted))
+            Ok(request(self.about(info, key), wanted))
         };
-        let sent = self.0.call(UPDATE_MEMBERS, build, |link, request| async move {
-            load_balancers(link).update_load_balancer_members(request).await
-        });
-        let Answered { answer, session } = sent.await?;
-        self.take(&session, lb::state(answer.state))
+        let Answered { answer, session } = self.0.call(method, build, send).await?;
+        self.take(&session, lb::state(answer))
     }
 
     /// Removes what we own of the load balancer.
@@ -262,9 +278,9 @@ impl Provider {
 }
 
 impl Wanted<'_> {
-    /// Refuses more members than the provider takes.
+    /// Refuses more members than the provider takes. A load balancer sends to nodes or to pods, never to both.
     fn within(&self, info: &Info) -> Result<(), Fault> {
-        let (members, most) = (self.members.len() + self.endpoints.len(), info.limits.members);
+        let (members, most) = (self.members.len().max(self.endpoints.len()), info.limits.members);
         if members <= most {
             return Ok(());
         }

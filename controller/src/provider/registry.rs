@@ -13,7 +13,7 @@ use controller_core::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Info, Metrics, Provider, Remote, Settings, claims};
+use super::{Info, Metrics, Provider, Remote, Settings, Status, claims};
 
 /// Who looks after a node.
 #[derive(Clone, Debug)]
@@ -64,6 +64,19 @@ impl Providers {
     /// Every provider, in the order of the command line.
     pub fn all(&self) -> &[Provider] {
         &self.0.providers
+    }
+
+    /// Waits until some provider has said that it can do this.
+    pub async fn until_one_can(&self, capability: Capability) {
+        let can = |status: &Status| status.info().is_some_and(|info| info.can(capability));
+        let one = async |provider: &Provider| {
+            let mut status = provider.status();
+            // Its sender lives as long as the provider.
+            if status.wait_for(can).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        futures::future::select_all(self.all().iter().map(|provider| Box::pin(one(provider)))).await;
     }
 
     /// Who looks after this node.

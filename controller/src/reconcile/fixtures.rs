@@ -40,6 +40,7 @@ pub(crate) fn context_with(daemon: &Daemon, config: Config) -> (Arc<Context>, Sc
         client,
         nodes: Cache::new(),
         services: Cache::new(),
+        slices: Cache::new(),
         providers: Providers::start(vec![daemon.remote()], &testing::settings(), &metrics.provider, &stop),
         events: Recorder::new(&event_client, Arc::clone(&metrics)),
         metrics,

@@ -4,6 +4,7 @@
 //! sent. A provider that hangs fills its own lane and no other. Each Service has one entry, whose lock serialises
 //! everything done for it whichever lane it is in; nodes only mark Services.
 
+mod endpoints;
 mod entries;
 mod lane;
 mod orphans;
@@ -66,6 +67,7 @@ pub async fn run(context: Arc<Context>) {
         tasks.spawn(Arc::clone(&shared).follow_provider(Arc::clone(lane)));
     }
     tasks.spawn(Arc::clone(&shared).follow_nodes());
+    tasks.spawn(Arc::clone(&shared).follow_endpoints());
     tasks.spawn(Arc::clone(&shared).audit_orphans());
     stop.run_until_cancelled(shared.follow_services()).await;
     while tasks.join_next().await.is_some() {}

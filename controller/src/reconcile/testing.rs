@@ -41,6 +41,7 @@ impl Rig {
             client,
             nodes: api.nodes.clone(),
             services: api.services.clone(),
+            slices: api.slices.clone(),
             providers,
             metrics,
             config: Arc::new(config),

@@ -1,6 +1,6 @@
 //! When a changed node set is given to the Services.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use crate::time::Timestamp;
 
@@ -41,9 +41,56 @@ impl Debounce {
     }
 }
 
+/// Gathers the bursts of many things, each for itself: one that never rests does not hold up the others.
+#[derive(Debug, Default)]
+pub struct Debounces(HashMap<String, Debounce>);
+
+impl Debounces {
+    /// This one changed.
+    pub fn changed(&mut self, key: &str, now: Timestamp) {
+        self.0.entry(key.to_owned()).or_default().changed(now);
+    }
+
+    /// When the first of them is to be given out; `None` when nothing changed.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.0.values().filter_map(Debounce::due).min()
+    }
+
+    /// Those that are to be given out now; they count as given.
+    pub fn give(&mut self, now: Timestamp) -> Vec<String> {
+        let mut due = Vec::new();
+        for (key, one) in &mut self.0 {
+            if one.due().is_some_and(|at| at <= now) {
+                one.given(now);
+                due.push(key.clone());
+            }
+        }
+        // What has rested this long is as good as new.
+        self.0.retain(|_, one| one.pending.is_some() || one.given.is_some_and(|given| now.since(given) < APART));
+        due
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_never_rests_holds_nobody_up() {
+        let mut all = Debounces::default();
+        let (mut busy, mut quiet) = (Vec::new(), Vec::new());
+        all.changed("quiet", Timestamp(0));
+        for now in (0..30_000).step_by(100).map(Timestamp) {
+            all.changed("busy", now);
+            assert!(all.due().is_some());
+            for key in all.give(now) {
+                if key == "busy" { busy.push(now.0) } else { quiet.push(now.0) }
+            }
+        }
+        assert_eq!((busy, quiet), (vec![5000, 15_000, 25_000], vec![1000]));
+        all.give(Timestamp(60_000));
+        assert!(all.give(Timestamp(80_000)).is_empty() && all.0.is_empty(), "nothing is remembered for ever");
+    }
 
     /// The moments, in ms, at which sets are given out when changes happen at `changes` ms.
     fn given_at(changes: impl IntoIterator<Item = u64>) -> Vec<u64> {

@@ -10,7 +10,7 @@ use crate::{
     source_ranges::InvalidSourceRange,
 };
 
-use super::record::Work;
+use super::{record::Work, wanted::Wanted};
 
 /// Throttling is nobody's fault and passes; after this long a person should know.
 const THROTTLED_TOO_LONG: Duration = Duration::from_secs(300);
@@ -35,11 +35,12 @@ pub(super) fn ensured() -> Notice {
     normal("EnsuredLoadBalancer", "Ensured load balancer")
 }
 
-pub(super) fn updated(nodes: &NodeSet) -> Notice {
-    if nodes.members.is_empty() {
-        return no_nodes();
+pub(super) fn updated(wanted: &Wanted) -> Notice {
+    if wanted.has_members() {
+        normal("UpdatedLoadBalancer", "Updated load balancer with new hosts")
+    } else {
+        no_nodes()
     }
-    normal("UpdatedLoadBalancer", "Updated load balancer with new hosts")
 }
 
 pub(super) fn no_nodes() -> Notice {

@@ -204,7 +204,7 @@ impl Record {
                 }
                 self.announced = Some(wanted.hash.clone());
                 let mut notices = vec![announce::ensuring()];
-                if wanted.nodes.members.is_empty() {
+                if !wanted.has_members() {
                     notices.push(announce::no_nodes());
                 }
                 notices
@@ -256,7 +256,7 @@ impl Record {
             self.mismatches = 0;
             self.achieved = Some(wanted.hash.clone());
             notices.push(match work {
-                Work::UpdateMembers => announce::updated(&wanted.nodes),
+                Work::UpdateMembers => announce::updated(wanted),
                 _ => announce::ensured(),
             });
             return Told { next: Next::Go, notices };

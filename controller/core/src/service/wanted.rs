@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
     digest::Digest,
+    endpoint_set::EndpointSet,
     names::{ANNOTATION_HANDLE, ANNOTATION_PROVIDER},
     node_set::NodeSet,
     provider::LoadBalancerSpec,
@@ -20,7 +21,9 @@ pub struct Wanted {
     pub spec: LoadBalancerSpec,
     /// The nodes that receive traffic.
     pub nodes: Arc<NodeSet>,
-    /// Stands for both of them.
+    /// The pods that receive traffic directly; none for a provider that does not ask for them.
+    pub endpoints: EndpointSet,
+    /// Stands for all of them.
     pub hash: SpecHash,
 }
 
@@ -34,6 +37,7 @@ impl Wanted {
         tenant: &str,
         prefixes: &[String],
         nodes: Arc<NodeSet>,
+        endpoints: EndpointSet,
     ) -> Result<Self, InvalidSourceRange> {
         let spec = LoadBalancerSpec {
             ports: service.ports.clone(),
@@ -48,8 +52,14 @@ impl Wanted {
             annotations: sent_annotations(&service.annotations, prefixes),
             external_ips: service.external_ips.clone(),
         };
-        let hash = SpecHash { spec: spec_digest(&service.uid, tenant, &spec), members: nodes.digest.clone() };
-        Ok(Self { spec, nodes, hash })
+        let hash =
+            SpecHash { spec: spec_digest(&service.uid, tenant, &spec), members: members_digest(&nodes, &endpoints) };
+        Ok(Self { spec, nodes, endpoints, hash })
+    }
+
+    /// Whether anybody receives traffic.
+    pub fn has_members(&self) -> bool {
+        !self.nodes.members.is_empty() || !self.endpoints.members.is_empty()
     }
 }
 
@@ -88,6 +98,19 @@ impl fmt::Display for SpecHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.spec, self.members)
     }
+}
+
+/// Bytes of the digest in the second half of a [`SpecHash`].
+const MEMBERS_BYTES: usize = 8;
+
+fn members_digest(nodes: &NodeSet, endpoints: &EndpointSet) -> String {
+    // As it always was where there are no endpoints: another hash would make every load balancer be done once more.
+    if endpoints.members.is_empty() {
+        return nodes.digest.clone();
+    }
+    let mut digest = Digest::new();
+    digest.text(&nodes.digest).text(&endpoints.digest);
+    digest.finish(MEMBERS_BYTES)
 }
 
 /// Bytes of the digest in the first half of a [`SpecHash`].

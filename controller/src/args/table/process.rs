@@ -108,12 +108,8 @@ pub(super) const MIGRATION: &[Flag] = &[
 ];
 
 pub(super) const DEBUGGING: &[Flag] = &[
-    Flag::new(
-        "profiling",
-        Kind::Bool,
-        "true",
-        "Serve /debug/flags/v, where the log level is changed. The profiles of the Go runtime have no counterpart here.",
-    ),
+    Flag::new("profiling", Kind::Bool, "true", "Serve /debug/flags/v, where the log level is changed.")
+        .partly("there is no /debug/pprof, the profiles of the Go runtime have no counterpart here"),
     Flag::new("contention-profiling", Kind::Bool, "false", "Profile lock contention in the Go runtime.")
         .no_effect("there is no Go runtime here"),
 ];

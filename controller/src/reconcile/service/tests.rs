@@ -385,3 +385,93 @@ async fn load_balancers_without_a_service_are_told_of_and_left() {
     assert_eq!(rig.context.metrics.service.orphans.with(["test"]).get(), 1);
     assert!(daemon.calls("DeleteLoadBalancer").is_empty());
 }
+
+/// Pods with these last bytes, all ready, behind a port without a name.
+fn pods(last: impl IntoIterator<Item = u8>) -> (serde_json::Value, serde_json::Value) {
+    let endpoint = |n| json!({"addresses": [format!("10.0.0.{n}")], "conditions": {"ready": true}, "nodeName": "n1"});
+    (last.into_iter().map(endpoint).collect::<Vec<_>>().into(), json!([{"name": "", "port": 8080, "protocol": "TCP"}]))
+}
+
+/// A daemon that notes the pods it is sent.
+fn noting_pods(capabilities: impl Fn() -> Vec<i32> + Send + Sync + 'static) -> (Daemon, Arc<Mutex<Vec<Vec<String>>>>) {
+    let cloud = Cloud::default();
+    let daemon = cloud.daemon("test");
+    daemon.on_handshake(move |_| {
+        let answer = v1::HandshakeResponse { capabilities: capabilities(), ..handshake("test") };
+        async { Ok(answer) }
+    });
+    let sent: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let note = {
+        let sent = Arc::clone(&sent);
+        move |members: Option<v1::Members>| {
+            let pods = members.unwrap_or_default().endpoints;
+            let pods = pods.iter().map(|pod| format!("{}:{} on {}", pod.address, pod.port, pod.node_name)).collect();
+            sent.lock().expect("no panic").push(pods);
+        }
+    };
+    let (of_ensure, of_update) = (note.clone(), note);
+    let same = cloud.clone();
+    daemon.on_ensure(move |request| {
+        of_ensure(request.members.clone());
+        let state = same.ensure(&request);
+        async move { Ok(v1::EnsureLoadBalancerResponse { state: Some(state?) }) }
+    });
+    daemon.on_update(move |request| {
+        of_update(request.members.clone());
+        let state = cloud.update(&request);
+        async move { Ok(v1::UpdateLoadBalancerMembersResponse { state: Some(state?) }) }
+    });
+    (daemon, sent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_sends_to_pods_is_told_of_them_in_bursts() {
+    let (daemon, sent) = noting_pods(|| (1..=12).collect());
+    let rig = started(&daemon);
+    let (endpoints, ports) = pods([1]);
+    rig.api.show_slice("web-a", "web", &endpoints, &ports);
+    rig.api.create_service("web", &balanced());
+    rig.until("the address", |api| has_address(api, "web")).await;
+    let sent_so_far = || sent.lock().expect("no panic").clone();
+    assert_eq!(sent_so_far(), [["10.0.0.1:8080 on n1"]]);
+
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    for n in 2..=20 {
+        let (endpoints, ports) = pods(1..=n);
+        rig.api.show_slice("web-a", "web", &endpoints, &ports);
+        // Somebody else's pods are nobody's business.
+        rig.api.show_slice("other-a", "other", &endpoints, &ports);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(sent_so_far().iter().map(Vec::len).collect::<Vec<_>>(), [1, 20], "one update for all of them");
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(sent_so_far().len(), 2, "and quiet after that");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_does_not_send_to_pods_hears_nothing_of_them() {
+    let (daemon, sent) = noting_pods(|| vec![1, 3]);
+    let rig = started(&daemon);
+    let (endpoints, ports) = pods([1]);
+    rig.api.show_slice("web-a", "web", &endpoints, &ports);
+    rig.api.create_service("web", &balanced());
+    rig.until("the address", |api| has_address(api, "web")).await;
+    let (endpoints, ports) = pods([1, 2]);
+    rig.api.show_slice("web-a", "web", &endpoints, &ports);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(*sent.lock().expect("no panic"), [Vec::<String>::new()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_are_not_known_yet_are_not_called_none() {
+    let (daemon, sent) = noting_pods(|| (1..=12).collect());
+    let mut rig = Rig::over(&daemon);
+    rig.context =
+        Arc::new(crate::context::Context { slices: crate::kube::cache::Cache::new(), ..(*rig.context).clone() });
+    rig.api.create_node("n1", "test://n1", &json!({}));
+    rig.start(run);
+    rig.api.create_service("web", &balanced());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(sent.lock().expect("no panic").is_empty());
+}

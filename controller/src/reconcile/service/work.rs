@@ -108,9 +108,10 @@ impl Shared {
         let info = lane.info()?;
         let nodes = lane.nodes(&self.context.nodes);
         let wants = ownership::wants_load_balancer(service) && !service.deleting;
-        let wanted = nodes.as_ref().filter(|_| wants).map(|nodes| {
+        let members = nodes.as_ref().filter(|_| wants).zip(self.endpoints(service, &info));
+        let wanted = members.map(|(nodes, endpoints)| {
             let tenant = self.context.config.provider.tenant_of(&service.namespace);
-            Wanted::new(service, tenant, &info.annotation_prefixes, Arc::clone(&nodes.set))
+            Wanted::new(service, tenant, &info.annotation_prefixes, Arc::clone(&nodes.set), endpoints)
         });
         let compares = info.can(Capability::LoadBalancerPlan);
         Some(Wish { lane: Arc::clone(lane), epoch: info.epoch.clone(), compares, nodes, wanted })
@@ -217,7 +218,8 @@ impl Shared {
         let told = match (work, wanted) {
             (Work::Ensure, Some(wanted)) => {
                 let (spec, hash) = (&wanted.spec, wanted.hash.to_string());
-                let answer = provider.ensure_load_balancer(&key, spec, &wanted.nodes.members, &[], &hash).await;
+                let (nodes, pods) = (&wanted.nodes.members, &wanted.endpoints.members);
+                let answer = provider.ensure_load_balancer(&key, spec, nodes, pods, &hash).await;
                 record.answered(work, wanted, answer, &wish.epoch, clock::now())
             }
             (Work::UpdateMembers, Some(wanted)) => self.update_members(&key, wanted, wish, record).await,
@@ -235,7 +237,8 @@ impl Shared {
         metrics.sync_total.inc();
         let (started, provider) = (Instant::now(), &wish.lane.provider);
         let (spec, hash) = (&wanted.spec, wanted.hash.to_string());
-        let answer = provider.update_load_balancer_members(key, spec, &wanted.nodes.members, &[], &hash).await;
+        let (nodes, pods) = (&wanted.nodes.members, &wanted.endpoints.members);
+        let answer = provider.update_load_balancer_members(key, spec, nodes, pods, &hash).await;
         metrics.update_host_latency.observe(started.elapsed().as_secs_f64());
         if answer.as_ref().is_err_and(|fault| !fault.is_away()) {
             metrics.nodesync_error_total.inc();
@@ -250,8 +253,8 @@ impl Shared {
     async fn compare(&self, service: &Service, wish: &Wish, memory: &mut Memory) {
         let Some(Ok(wanted)) = &wish.wanted else { return };
         let key = self.key(service, &memory.record);
-        let members = &wanted.nodes.members;
-        let plan = wish.lane.provider.plan_load_balancer(&key, &wanted.spec, members, &[], false).await;
+        let (nodes, pods) = (&wanted.nodes.members, &wanted.endpoints.members);
+        let plan = wish.lane.provider.plan_load_balancer(&key, &wanted.spec, nodes, pods, false).await;
         match plan {
             Ok(steps) => {
                 for step in &steps {

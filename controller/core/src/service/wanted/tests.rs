@@ -12,7 +12,7 @@ const PREFIXES: [&str; 1] = ["cloud.example/"];
 
 fn wanted(service: &Service) -> Wanted {
     let prefixes = PREFIXES.map(str::to_owned);
-    Wanted::new(service, "", &prefixes, Arc::default()).expect("valid source ranges")
+    Wanted::new(service, "", &prefixes, Arc::default(), EndpointSet::default()).expect("valid source ranges")
 }
 
 /// Whether the cloud is asked again when `old` becomes `new`.
@@ -127,17 +127,17 @@ fn our_own_notes_are_never_sent_even_when_the_provider_reads_our_prefix() {
 fn members_and_spec_change_their_own_half_of_the_hash() {
     let before = wanted(&service());
     let nodes = Arc::new(NodeSet { members: vec![], digest: "other".into() });
-    let other_members = Wanted::new(&service(), "", &[], nodes).unwrap();
+    let other_members = Wanted::new(&service(), "", &[], nodes, EndpointSet::default()).unwrap();
     assert_eq!(before.hash.spec, other_members.hash.spec);
     assert_ne!(before.hash.members, other_members.hash.members);
-    let other_tenant = Wanted::new(&service(), "team-a", &[], Arc::default()).unwrap();
+    let other_tenant = Wanted::new(&service(), "team-a", &[], Arc::default(), EndpointSet::default()).unwrap();
     assert_ne!(before.hash.spec, other_tenant.hash.spec);
 }
 
 #[test]
 fn a_hash_fits_a_tag_and_is_read_back() {
     let nodes = Arc::new(NodeSet::new([], crate::node_set::Takes { schemes: &[], draining: false }));
-    let hash = Wanted::new(&service(), "", &[], nodes).unwrap().hash;
+    let hash = Wanted::new(&service(), "", &[], nodes, EndpointSet::default()).unwrap().hash;
     assert!(hash.to_string().len() <= 43, "{hash}");
     assert_eq!(SpecHash::parse(&hash.to_string()), Some(hash));
     assert_eq!(SpecHash::parse("something else"), None);
@@ -146,9 +146,30 @@ fn a_hash_fits_a_tag_and_is_read_back() {
 #[test]
 fn wrong_source_ranges_are_told_by_field_and_value() {
     let bad = Service { source_ranges: vec!["10.0.0.1".into()], ..service() };
-    let problem = Wanted::new(&bad, "", &[], Arc::default()).unwrap_err();
+    let problem = Wanted::new(&bad, "", &[], Arc::default(), EndpointSet::default()).unwrap_err();
     assert_eq!(
         problem.to_string(),
         "spec.loadBalancerSourceRanges: \"10.0.0.1\" is not a CIDR; write it as 10.0.0.0/8 or 2001:db8::/32"
     );
+}
+
+#[test]
+fn pods_are_members_too_and_change_nothing_where_there_are_none() {
+    let nodes = || Arc::new(NodeSet { digest: "00112233".repeat(2), ..NodeSet::default() });
+    let with = |endpoints| Wanted::new(&service(), "", &[], nodes(), endpoints).unwrap();
+    let pod = crate::provider::EndpointMember {
+        address: [10, 0, 0, 1].into(),
+        port: 80,
+        port_name: String::new(),
+        node_name: String::new(),
+        zone: String::new(),
+        ready: true,
+        draining: false,
+    };
+    let none = with(EndpointSet::default());
+    let one = with(EndpointSet { members: vec![pod], digest: "d".to_owned() });
+    assert_eq!(none.hash.members, nodes().digest);
+    assert_eq!((one.hash.spec.as_str(), one.hash.members.len()), (none.hash.spec.as_str(), 16));
+    assert_ne!(one.hash.members, none.hash.members);
+    assert!(one.has_members() && !none.has_members());
 }

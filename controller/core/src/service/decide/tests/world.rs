@@ -112,7 +112,13 @@ impl World {
 
     pub(super) fn wanted(&self) -> Option<Result<Wanted, InvalidSourceRange>> {
         let service = self.service.as_ref().filter(|service| ownership::wants_load_balancer(service))?;
-        Some(Wanted::new(service, "", &["fake.example/".into()], Arc::clone(&self.nodes)))
+        Some(Wanted::new(
+            service,
+            "",
+            &["fake.example/".into()],
+            Arc::clone(&self.nodes),
+            crate::endpoint_set::EndpointSet::default(),
+        ))
     }
 
     pub(super) fn step(&self, wanted: Option<Result<&Wanted, &InvalidSourceRange>>) -> Step {
