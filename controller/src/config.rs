@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use controller_core::{controllers_flag::Controller, lease::Timing, provider::Account, removal::RemovalSettings};
+use controller_core::{
+    controllers_flag::Controller, lease::Timing, provider::Account, removal::RemovalSettings, selector::Selector,
+};
 use ipnet::IpNet;
 
 pub use self::read::from_flags;
@@ -90,6 +92,8 @@ pub struct ProviderConfig {
     pub load_balancer_classes: BTreeMap<String, String>,
     /// `--provider-account ACCOUNT/REGION`: what the providers are expected to serve. Empty: not checked.
     pub accounts: Vec<Account>,
+    /// `--provider-node-selector NAME=SELECTOR`: which nodes are a provider's.
+    pub node_selectors: BTreeMap<String, Selector>,
     /// `--tenant-map`: which tenant a namespace's Services belong to.
     pub tenants: BTreeMap<String, String>,
 }

@@ -22,7 +22,7 @@ pub struct Context {
     pub nodes: Cache<Node>,
     /// Services, followed by one watch.
     pub services: Cache<Service>,
-    /// EndpointSlices, followed by one watch once a provider asks for pods.
+    /// `EndpointSlices`, followed by one watch once a provider asks for pods.
     pub slices: Cache<EndpointSlice>,
     /// The provider daemons.
     pub providers: Providers,

@@ -128,6 +128,7 @@ async fn run(flags: Flags, config: Config, verbosity: Verbosity) -> anyhow::Resu
     let config = Arc::new(config);
     let metrics = Arc::new(Metrics::new());
     let remotes = providers::remotes(&config.provider)?;
+    remotes.show_certificate(&metrics.provider, &stop);
     let kube = client::load(&config.kube).await?;
     let unlimited = client::unlimited(kube.clone(), &metrics)?;
     let events = Recorder::new(&unlimited, Arc::clone(&metrics));

@@ -22,6 +22,7 @@ pub mod node_set;
 pub mod provider;
 pub mod removal;
 pub mod route;
+pub mod selector;
 pub mod service;
 pub mod source_ranges;
 pub mod taints;

@@ -92,6 +92,8 @@ pub enum Problem {
     NotFound(String),
     /// Somebody else's machine.
     NotOurs(String),
+    /// Several providers have found a machine for it. Their names.
+    SeveralProviders(Vec<String>),
     /// The provider could not say.
     Unknown(Box<Fault>),
 }
@@ -117,6 +119,7 @@ impl Problem {
             Self::NoAddressYet(_) => "NoAddressYet",
             Self::NotFound(_) => "InstanceNotFound",
             Self::NotOurs(_) => "InstanceNotOurs",
+            Self::SeveralProviders(_) => "SeveralProviders",
             Self::Unknown(_) => "InstanceUnknown",
         }
     }
@@ -162,6 +165,12 @@ impl fmt::Display for Problem {
             }
             Self::NotFound(evidence) => write!(f, "the cloud knows no machine for this Node: {evidence}"),
             Self::NotOurs(reason) => write!(f, "the provider says that the machine is not its own: {reason}"),
+            Self::SeveralProviders(names) => write!(
+                f,
+                "providers {} all have a machine for this Node, so none of them takes it; set spec.providerID by the kubelet's \
+                 --provider-id, or tell their nodes apart with --provider-node-selector",
+                names.join(", ")
+            ),
             Self::Unknown(fault) => write!(f, "{fault}"),
         }
     }

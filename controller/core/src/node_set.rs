@@ -6,6 +6,7 @@ use crate::{
     digest::Digest,
     names::{LABEL_EXCLUDE_FROM_LB, LABEL_ZONE, LABEL_ZONE_BETA, TAINT_TO_BE_DELETED, TAINT_UNINITIALIZED},
     provider::NodeMember,
+    selector::Selector,
     view::Node,
 };
 
@@ -23,6 +24,8 @@ pub struct NodeSet {
 pub struct Takes<'a> {
     /// Schemes of providerIDs it owns. A node without a providerID may be anybody's and counts.
     pub schemes: &'a [String],
+    /// Which of them are its nodes, where somebody has said so.
+    pub selector: Option<&'a Selector>,
     /// It can let a member finish what it has without giving it anything new.
     pub draining: bool,
 }
@@ -44,7 +47,8 @@ impl NodeSet {
 /// introduced yet is left out, since neither its machine nor its addresses are known: it joins once, complete.
 pub fn member(node: &Node, takes: Takes<'_>) -> Option<NodeMember> {
     let foreign = node.provider_id_scheme().is_some_and(|scheme| takes.schemes.iter().all(|owned| owned != scheme));
-    if node.deleting || foreign || is_excluded(node) || node.has_taint_key(TAINT_UNINITIALIZED) {
+    let selected = takes.selector.is_none_or(|selector| selector.matches(&node.labels));
+    if node.deleting || foreign || !selected || is_excluded(node) || node.has_taint_key(TAINT_UNINITIALIZED) {
         return None;
     }
     let draining = node.has_taint_key(TAINT_TO_BE_DELETED);
@@ -61,12 +65,12 @@ pub fn member(node: &Node, takes: Takes<'_>) -> Option<NodeMember> {
 }
 
 /// Whether a change of a node can change anybody's set. Providers differ in what they take, so this asks about one that
-/// takes everything.
+/// takes everything; where there are selectors, labels count besides.
 pub fn affects(old: Option<&Node>, new: Option<&Node>) -> bool {
     let seen = |node: Option<&Node>| {
         let node = node?;
         let own = node.provider_id_scheme().map(|scheme| vec![scheme.to_owned()]).unwrap_or_default();
-        member(node, Takes { schemes: &own, draining: true })
+        member(node, Takes { schemes: &own, selector: None, draining: true })
     };
     seen(old) != seen(new)
 }

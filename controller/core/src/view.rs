@@ -239,7 +239,7 @@ pub struct Service {
     pub ingress: Vec<Ingress>,
 }
 
-/// An EndpointSlice.
+/// An `EndpointSlice`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndpointSlice {
     /// `metadata.namespace`.

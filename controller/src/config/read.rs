@@ -7,6 +7,7 @@ use controller_core::{
     lease::Timing,
     provider::Account,
     removal::RemovalSettings,
+    selector::{InvalidSelector, Selector},
 };
 use ipnet::IpNet;
 use provider_hop::{Endpoint, tls::San};
@@ -151,6 +152,7 @@ impl Reader<'_> {
             default_provider: self.default_provider(),
             load_balancer_classes: self.load_balancer_classes(),
             accounts: self.accounts(),
+            node_selectors: self.node_selectors(),
             tenants: self.tenants(),
         }
     }
@@ -233,6 +235,24 @@ impl Reader<'_> {
             }
         }
         accounts
+    }
+
+    fn node_selectors(&mut self) -> BTreeMap<String, Selector> {
+        let mut selectors = BTreeMap::new();
+        for text in self.value("provider-node-selector").list().to_vec() {
+            let mut wrong =
+                |problem: &str| self.faults.push(Fault::new("provider-node-selector", text.clone(), problem));
+            match text.split_once('=').map(|(name, selector)| (name, selector.parse())) {
+                Some((name, Ok(selector))) if !name.is_empty() => {
+                    if selectors.insert(name.to_owned(), selector).is_some() {
+                        wrong("is a second selector of this provider; join them with a comma");
+                    }
+                }
+                Some((_, Err(error))) => wrong(&InvalidSelector::to_string(&error)),
+                _ => wrong("is not NAME=SELECTOR"),
+            }
+        }
+        selectors
     }
 
     /// A file that cannot be read is reported with the others.

@@ -148,7 +148,7 @@ impl FakeApi {
         self.store(&service_path(name), object);
     }
 
-    /// Makes a Node.
+    /// Shows the caches an `EndpointSlice` of a Service.
     pub(crate) fn show_slice(&self, name: &str, service: &str, endpoints: &Value, ports: &Value) {
         let slice = json!({
             "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": service}},
@@ -157,6 +157,7 @@ impl FakeApi {
         self.slices.apply(Event::Apply(serde_json::from_value(slice).expect("an EndpointSlice")));
     }
 
+    /// Makes a Node.
     pub(crate) fn create_node(&self, name: &str, provider_id: &str, more: &Value) {
         let mut object = json!({
             "metadata": {"name": name, "uid": format!("uid-{name}")},

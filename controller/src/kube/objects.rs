@@ -166,7 +166,7 @@ struct PortStatus {
     error: Option<String>,
 }
 
-/// An EndpointSlice, cut down.
+/// An `EndpointSlice`, cut down.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSliceObject {

@@ -27,11 +27,15 @@ pub(super) async fn watch(providers: Providers, stop: CancellationToken) {
 /// What is wrong with the providers that have shaken hands. `complete`: these are all.
 pub(super) fn complaints(known: &[(&Provider, &Info)], complete: bool, settings: &Settings) -> BTreeSet<String> {
     let mut complaints = BTreeSet::new();
-    let claims = known.iter().flat_map(|(provider, info)| info.schemes.iter().map(move |scheme| (scheme, *provider)));
+    // Where each has a selector, the nodes are told apart by that.
+    let claims = known
+        .iter()
+        .filter(|(provider, _)| provider.node_selector().is_none())
+        .flat_map(|(provider, info)| info.schemes.iter().map(move |scheme| (scheme, *provider)));
     for (scheme, claimants) in contested(claims) {
         complaints.insert(format!(
             "providers {claimants} all claim providerIDs of scheme {scheme:?}: none of them gets such nodes; \
-             give each daemon schemes of its own"
+             give each daemon schemes of its own, or tell their nodes apart with --provider-node-selector"
         ));
     }
     for (name, claimants) in contested(known.iter().map(|(provider, info)| (&info.name, *provider))) {
@@ -43,7 +47,11 @@ pub(super) fn complaints(known: &[(&Provider, &Info)], complete: bool, settings:
         let named =
             settings.classes.iter().map(|(class, name)| (format!("--load-balancer-class={class}={name}"), name));
         let default = settings.default_provider.iter().map(|name| (format!("--default-provider={name}"), name));
-        for (flag, name) in named.chain(default) {
+        let selectors = settings
+            .node_selectors
+            .iter()
+            .map(|(name, text)| (format!("--provider-node-selector={name}={text}"), name));
+        for (flag, name) in named.chain(default).chain(selectors) {
             if !known.iter().any(|(_, info)| info.name == *name) {
                 let present: Vec<&str> = known.iter().map(|(_, info)| info.name.as_str()).collect();
                 complaints.insert(format!("{flag} names no provider; there are {}", present.join(", ")));

@@ -21,6 +21,14 @@ pub struct Metrics {
     pub throttles: CounterVec<1>,
     /// What a provider says of its own state, by provider and condition: 1 true, 0 false, -1 unknown.
     pub condition: GaugeVec<2>,
+    /// Until when a provider's cloud credentials are valid, as Unix time, by provider. Absent: unknown or for ever.
+    pub credentials_expiry: FloatGaugeVec<1>,
+    /// Seconds for which a provider is throttled by its cloud, as it last said, by provider; 0 when it is not.
+    pub throttled: FloatGaugeVec<1>,
+    /// When a provider's cloud last answered it well, as Unix time, by provider. Absent: never since its start.
+    pub cloud_success: FloatGaugeVec<1>,
+    /// When the certificate that we show to daemons ends, as Unix time. Absent: there is none.
+    pub certificate_expiry: FloatGaugeVec<0>,
     /// Age of the oldest observation in the last answer about instances, by provider.
     pub observed_age: FloatGaugeVec<1>,
     /// Changes of machines hinted at, by provider.
@@ -62,6 +70,26 @@ impl Metrics {
                 "cloudprovider_condition",
                 "What a provider says of its own state: 1 true, 0 false, -1 unknown",
                 ["provider", "condition"],
+            ),
+            credentials_expiry: to.float_gauges(
+                "cloudprovider_credentials_expiry_timestamp_seconds",
+                "Until when a provider's cloud credentials are valid, as Unix time; absent when unknown",
+                ["provider"],
+            ),
+            throttled: to.float_gauges(
+                "cloudprovider_throttled_seconds",
+                "For how long a provider is throttled by its cloud, as it last said; 0 when it is not",
+                ["provider"],
+            ),
+            cloud_success: to.float_gauges(
+                "cloudprovider_last_cloud_success_timestamp_seconds",
+                "When a provider's cloud last answered it well, as Unix time",
+                ["provider"],
+            ),
+            certificate_expiry: to.float_gauges(
+                "cloudprovider_client_certificate_expiry_timestamp_seconds",
+                "When the certificate shown to provider daemons ends, as Unix time",
+                [],
             ),
             observed_age: to.float_gauges(
                 "cloudprovider_observed_age_seconds",

@@ -44,7 +44,9 @@ use std::{
 
 use controller_core::{
     fault::{Code, Fault, Origin, reason},
+    selector::Selector,
     time::Timestamp,
+    view::Node,
 };
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -133,6 +135,21 @@ impl Provider {
     /// else of itself, if only its epoch: then whatever was remembered of it is worth nothing.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.0.status.subscribe()
+    }
+
+    /// Whether the node may be this provider's by its labels. What it says of its providerID is another matter.
+    pub fn selects(&self, node: &Node) -> bool {
+        self.node_selector().is_none_or(|selector| selector.matches(&node.labels))
+    }
+
+    /// Which nodes are this provider's, where somebody has said so.
+    pub fn node_selector(&self) -> Option<&Selector> {
+        self.0.settings.node_selectors.get(&self.name())
+    }
+
+    /// Whether both are handles of one endpoint.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// When credentials were last refused: ours by the daemon or its by the cloud in any call, or the right to look at

@@ -18,7 +18,7 @@ use super::{Info, Metrics, Provider, Remote, Settings, Status, claims};
 /// Who looks after a node.
 #[derive(Clone, Debug)]
 pub enum NodeOwner {
-    /// This provider owns the scheme of its providerID.
+    /// This provider owns the scheme of its providerID, and no selector speaks against it.
     One(Provider),
     /// It has no providerID yet: whoever finds its machine. In the order of the command line, without those that never
     /// shook hands; never empty.
@@ -85,7 +85,7 @@ impl Providers {
         let Some(scheme) = node.provider_id_scheme() else {
             let asked: Vec<Provider> = known
                 .iter()
-                .filter(|(_, info)| info.can(Capability::Instances))
+                .filter(|(provider, info)| info.can(Capability::Instances) && provider.selects(node))
                 .map(|(provider, _)| (*provider).clone())
                 .collect();
             return match asked.is_empty() {
@@ -94,7 +94,9 @@ impl Providers {
                 true => NodeOwner::Waiting,
             };
         };
-        let mut owners = known.iter().filter(|(_, info)| info.schemes.iter().any(|owned| owned == scheme));
+        let mut owners = known
+            .iter()
+            .filter(|(provider, info)| info.schemes.iter().any(|owned| owned == scheme) && provider.selects(node));
         match (owners.next(), owners.next()) {
             (Some((provider, info)), None) if info.can(Capability::Instances) => NodeOwner::One((*provider).clone()),
             // The owner has no machines; or there are two, and neither may act on what may be the other's.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use controller_core::provider::Account;
+use controller_core::{provider::Account, selector::Selector};
 
 use crate::kube::lease::Standing;
 
@@ -17,6 +17,8 @@ pub struct Settings {
     pub classes: BTreeMap<String, String>,
     /// The accounts and regions that may be served. A provider that serves another is not used. Empty: any.
     pub accounts: Vec<Account>,
+    /// Which nodes are a provider's, by its name. One without an entry takes all whose providerID has a scheme of its own.
+    pub node_selectors: BTreeMap<String, Selector>,
     /// How long an answer may take.
     pub deadlines: Deadlines,
     /// Nothing is written while this does not lead; `None`: there is no leader election.

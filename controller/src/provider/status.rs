@@ -12,6 +12,7 @@ use super::{
     exchange::{Kind, Method},
     session::Session,
 };
+use crate::metrics::FloatGaugeVec;
 
 /// Between two questions while all is well.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -74,11 +75,25 @@ impl<'a> Shown<'a> {
     /// Shows a state; logs what changed. Answers whether something is wrong.
     fn show(&mut self, status: v1::GetStatusResponse) -> bool {
         let mut bad = status.throttled_for.is_some();
+        let metrics = &self.provider.metrics;
+        let throttled = status.throttled_for.and_then(|time| Duration::try_from(time).ok()).unwrap_or_default();
+        metrics.throttled.with([self.name]).set(throttled.as_secs_f64());
+        self.moment(&metrics.credentials_expiry, status.credentials_valid_until);
+        self.moment(&metrics.cloud_success, status.last_cloud_success);
         for condition in status.conditions.into_iter().take(CONDITIONS) {
             bad |= condition.status == Some(false);
             self.condition(&condition);
         }
         bad
+    }
+
+    /// Shows a moment, or that there is none.
+    fn moment(&self, metric: &FloatGaugeVec<1>, at: Option<prost_types::Timestamp>) {
+        match at {
+            #[allow(clippy::cast_precision_loss)] // Seconds of a date.
+            Some(at) => drop(metric.with([self.name]).set(at.seconds as f64)),
+            None => metric.remove([self.name]),
+        }
     }
 
     /// Shows one condition.
@@ -106,8 +121,12 @@ impl<'a> Shown<'a> {
 impl Drop for Shown<'_> {
     /// Of a daemon that is away, or was replaced, nothing is known.
     fn drop(&mut self) {
+        let metrics = &self.provider.metrics;
         for kind in self.conditions.keys() {
-            self.provider.metrics.condition.remove([self.name, kind]);
+            metrics.condition.remove([self.name, kind]);
+        }
+        for of_provider in [&metrics.throttled, &metrics.credentials_expiry, &metrics.cloud_success] {
+            of_provider.remove([self.name]);
         }
     }
 }

@@ -500,6 +500,7 @@ pub(crate) fn settings() -> Settings {
         default_provider: None,
         classes: [].into(),
         accounts: vec![],
+        node_selectors: [].into(),
         deadlines: Deadlines::default(),
         standing: None,
     }

@@ -1,6 +1,14 @@
 //! Whose business a Node is, and how its machine is asked about.
 
-use controller_core::{fault::Retry, provider::NodeReference, view::Node};
+use std::time::Duration;
+
+use controller_core::{
+    fault::Retry,
+    provider::{InstanceAnswer, NodeReference, Observed},
+    view::Node,
+};
+use futures::future::join_all;
+use tokio::time::timeout;
 
 use crate::{
     provider::{NodeOwner, Provider, Providers},
@@ -28,11 +36,6 @@ pub(super) fn reference(node: &Node) -> NodeReference {
     }
 }
 
-/// Whether two handles are of the same endpoint.
-fn same(a: &Provider, b: &Provider) -> bool {
-    a.endpoint() == b.endpoint()
-}
-
 /// How a Node stands to one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
@@ -47,11 +50,36 @@ pub(super) enum Claim {
 /// How the Node stands to the provider.
 pub(super) fn claim(providers: &Providers, provider: &Provider, node: &Node) -> Claim {
     match providers.for_node(node) {
-        NodeOwner::One(owner) if same(&owner, provider) => Claim::Sole,
-        NodeOwner::Ask(asked) if asked.iter().any(|other| same(other, provider)) => match asked.len() {
+        NodeOwner::One(owner) if owner.is(provider) => Claim::Sole,
+        NodeOwner::Ask(asked) if asked.iter().any(|other| other.is(provider)) => match asked.len() {
             1 => Claim::Sole,
             _ => Claim::OneOfSeveral,
         },
         _ => Claim::None,
     }
+}
+
+/// How long the other providers are waited for before a Node without a providerID is taken on. One that hangs costs its Nodes
+/// to nobody for longer than that, and soon counts as away.
+const RIVALS: Duration = Duration::from_secs(3);
+
+/// The names of all providers that have a machine for a Node without a providerID, if they are several. `provider` has found
+/// one.
+///
+/// A provider that is away or does not know is no reason to wait: what it would say may never come.
+pub(super) async fn contenders(providers: &Providers, provider: &Provider, node: &Node) -> Option<Vec<String>> {
+    let NodeOwner::Ask(asked) = providers.for_node(node) else { return None };
+    let others = asked.iter().filter(|other| !other.is(provider) && other.info().is_some());
+    let found = others.map(|other| async {
+        let answer = timeout(RIVALS, other.instance(reference(node), None)).await;
+        let found = matches!(answer, Ok(Ok(Observed { answer: InstanceAnswer::Found(_), .. })));
+        found.then(|| other.name())
+    });
+    let mut names: Vec<String> = join_all(found).await.into_iter().flatten().collect();
+    if names.is_empty() {
+        return None;
+    }
+    names.push(provider.name());
+    names.sort();
+    Some(names)
 }

@@ -16,7 +16,7 @@ use std::{
 
 use controller_core::{
     backoff::Backoff,
-    node::{self, NodeSettings},
+    node::{self, NodeSettings, Problem},
     provider::{InstanceAnswer, Observed},
     view::Node,
 };
@@ -28,7 +28,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use self::memory::Memory;
-use super::claim::{Claim, claim, reference};
+use super::claim::{Claim, claim, contenders, reference};
 use crate::{
     clock,
     context::Context,
@@ -165,7 +165,10 @@ impl Worker {
                     self.queue.remove(&old.name);
                     self.memory.forget(&old.name);
                 }
-                (old, Some(new)) if node::wakes(old.as_deref(), &new, prefixes, self.settings) => {
+                (old, Some(new))
+                    if node::wakes(old.as_deref(), &new, prefixes, self.settings)
+                        || self.has_become_ours(old.as_deref(), &new) =>
+                {
                     if info.is_none() {
                         self.lock_unclaimed().insert(new.name.clone());
                     } else if self.claims(&new) {
@@ -175,6 +178,13 @@ impl Worker {
                 _ => {}
             }
         }
+    }
+
+    /// Whether the Node's labels have made it this provider's.
+    fn has_become_ours(&self, old: Option<&Node>, new: &Node) -> bool {
+        old.is_some_and(|old| !self.provider.selects(old))
+            && self.provider.selects(new)
+            && node::concerns_us(new, self.settings)
     }
 
     /// Forgets what was wrong with a Node that somebody else has taken on or has initialised.
@@ -280,6 +290,11 @@ impl Worker {
 
     async fn one(&self, taken: Taken, node: Arc<Node>, answer: Option<Observed>) {
         let Some(answer) = answer else { return taken.finish(Outcome::Backoff) };
+        let found = matches!(answer.answer, InstanceAnswer::Found(_));
+        let names = if found { contenders(&self.ctx.providers, &self.provider, &node).await } else { None };
+        if let Some(names) = names {
+            return taken.finish(self.held(&node, &Problem::SeveralProviders(names)));
+        }
         // Never closed.
         let _permit = self.permits.acquire().await;
         let outcome = self.settle(&node, &answer).await;

@@ -189,6 +189,7 @@ impl Shared {
         let stop = self.context.stop.clone();
         let mut changes = self.context.nodes.subscribe();
         let mut debounce = Debounce::default();
+        let by_label = !self.context.config.provider.node_selectors.is_empty();
         loop {
             let wait = debounce.due().map(|due| due.since(clock::now()));
             let given = async {
@@ -199,7 +200,7 @@ impl Shared {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                more = gather(&mut changes, &mut debounce) => if !more { return },
+                more = gather(&mut changes, &mut debounce, by_label) => if !more { return },
                 () = given => {
                     debounce.given(clock::now());
                     for lane in self.lanes.all() {
@@ -259,11 +260,15 @@ impl ByClass {
     }
 }
 
-/// Takes in at least one change and all that are there; `false`: there will be no more.
-async fn gather(changes: &mut UnboundedReceiver<Change<Node>>, debounce: &mut Debounce) -> bool {
+/// Takes in at least one change and all that are there; `false`: there will be no more. `by_label`: labels tell whose a node
+/// is.
+async fn gather(changes: &mut UnboundedReceiver<Change<Node>>, debounce: &mut Debounce, by_label: bool) -> bool {
     let Some(mut change) = changes.recv().await else { return false };
     loop {
-        if node_set::affects(change.old.as_deref(), change.new.as_deref()) {
+        let labels = |node: &Option<Arc<Node>>| node.as_ref().map(|node| node.labels.clone());
+        if node_set::affects(change.old.as_deref(), change.new.as_deref())
+            || (by_label && labels(&change.old) != labels(&change.new))
+        {
             debounce.changed(clock::now());
         }
         match changes.try_recv() {

@@ -1,4 +1,4 @@
-//! Pods as members of load balancers: EndpointSlices are followed when a provider asks for them, and not before. They are many,
+//! Pods as members of load balancers: `EndpointSlices` are followed when a provider asks for them, and not before. They are many,
 //! and change with every pod.
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::{
 /// Slices that are some Service's. A Service without an address of its own has no load balancer.
 const SELECTOR: &str = "kubernetes.io/service-name,!service.kubernetes.io/headless";
 
-/// A cache of EndpointSlices that begins to fill when some provider sends to pods, until `end`.
+/// A cache of `EndpointSlices` that begins to fill when some provider sends to pods, until `end`.
 pub(super) fn follow(
     client: &Client,
     providers: &Providers,

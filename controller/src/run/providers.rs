@@ -1,6 +1,6 @@
 //! From the configuration to the provider facade.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc, time::UNIX_EPOCH};
 
 use anyhow::Context as _;
 use provider_hop::{
@@ -8,17 +8,38 @@ use provider_hop::{
     connect::ConnectOptions,
     tls::{ReloadTask, Tls, TlsFiles},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, ProviderConfig},
     kube::lease::Standing,
-    provider::{Cluster, Deadlines, Remote, Settings},
+    provider::{Cluster, Deadlines, Metrics, Remote, Settings},
 };
 
 /// The daemons, and the task that keeps this side's certificate up to date.
 pub(super) struct Remotes {
     pub(super) all: Vec<Remote>,
-    pub(super) _reload: Option<ReloadTask>,
+    /// This side's certificate; `None`: all daemons are on this machine.
+    tls: Option<Arc<Tls>>,
+    _reload: Option<ReloadTask>,
+}
+
+impl Remotes {
+    /// Shows when this side's certificate ends, also after it was renewed, until `stop`.
+    pub(super) fn show_certificate(&self, metrics: &Metrics, stop: &CancellationToken) {
+        let Some(tls) = &self.tls else { return };
+        let (mut status, metric, stop) = (tls.status(), metrics.certificate_expiry.with([]), stop.clone());
+        tokio::spawn(async move {
+            loop {
+                let end = status.borrow_and_update().not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
+                metric.set(end.as_secs_f64());
+                match stop.run_until_cancelled(status.changed()).await {
+                    Some(Ok(())) => {}
+                    _ => return,
+                }
+            }
+        });
+    }
 }
 
 /// Where the daemons are. Connects to nothing yet, but reads the certificates.
@@ -40,7 +61,8 @@ pub(super) fn remotes(config: &ProviderConfig) -> anyhow::Result<Remotes> {
         ..ConnectOptions::default()
     };
     let all = config.endpoints.iter().map(|text| remote(text, &options)).collect::<anyhow::Result<_>>()?;
-    Ok(Remotes { all, _reload: tls.map(|tls| tls.watch()) })
+    let reload = tls.as_ref().map(Tls::watch);
+    Ok(Remotes { all, tls, _reload: reload })
 }
 
 fn remote(text: &str, options: &ConnectOptions) -> anyhow::Result<Remote> {
@@ -55,6 +77,7 @@ pub(super) fn settings(config: &Config, cluster_id: String, standing: Option<Sta
         default_provider: config.provider.default_provider.clone(),
         classes: config.provider.load_balancer_classes.clone(),
         accounts: config.provider.accounts.clone(),
+        node_selectors: config.provider.node_selectors.clone(),
         deadlines: Deadlines::default(),
         standing,
     }

@@ -4,7 +4,7 @@ use crate::{
     view::{AddressType, Condition, ConditionStatus, NodeAddress, Taint},
 };
 
-const ALL: Takes<'_> = Takes { schemes: &[], draining: false };
+const ALL: Takes<'_> = Takes { schemes: &[], selector: None, draining: false };
 
 pub(crate) fn node(name: &str) -> Node {
     fixtures::Node::new().named(name).without_ready().build()
@@ -101,7 +101,7 @@ fn a_member_carries_what_a_cloud_needs() {
     node.labels.insert(LABEL_ZONE_BETA.into(), "old".into());
     node.labels.insert(LABEL_ZONE.into(), "z1".into());
     let fake = ["fake".to_owned()];
-    let member = member(&node, Takes { schemes: &fake, draining: false }).expect("a member");
+    let member = member(&node, Takes { schemes: &fake, selector: None, draining: false }).expect("a member");
     assert_eq!((member.provider_id.as_str(), member.zone.as_str()), ("fake://1", "z1"));
     assert_eq!(member.addresses, node.addresses);
 }
@@ -109,7 +109,7 @@ fn a_member_carries_what_a_cloud_needs() {
 #[test]
 fn nodes_of_other_providers_are_left_out() {
     let fake = ["fake".to_owned()];
-    let takes = Takes { schemes: &fake, draining: false };
+    let takes = Takes { schemes: &fake, selector: None, draining: false };
     let mut other = node("other");
     other.provider_id = "elsewhere://1".into();
     let mut mine = node("mine");
@@ -239,7 +239,9 @@ fn the_set_follows_nodes_that_join_and_leave_only() {
 fn a_provider_id_that_appears_or_changes_is_a_change() {
     // TestNodesNotEqual.
     let fake = ["fake".to_owned()];
-    let digest = |edits: &[Edit]| NodeSet::new([&edited(edits)], Takes { schemes: &fake, draining: false }).digest;
+    let digest = |edits: &[Edit]| {
+        NodeSet::new([&edited(edits)], Takes { schemes: &fake, selector: None, draining: false }).digest
+    };
     for (case, old, new, equal) in [
         ("Nodes with updated providerID", &[PROVIDER_ID] as &[Edit], &[OTHER_PROVIDER_ID] as &[Edit], false),
         ("Nodes unchanged", &[PROVIDER_ID], &[PROVIDER_ID], true),

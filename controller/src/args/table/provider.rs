@@ -34,6 +34,14 @@ pub(super) const PROVIDER: &[Flag] = &[
          ccm.cloudprovider.io/PROVIDER always belongs to that provider.",
     ),
     Flag::ours(
+        "provider-node-selector",
+        Kind::Repeated,
+        "",
+        "NAME=SELECTOR: only Nodes whose labels this selector selects, as kubectl -l takes it, are provider NAME's. Repeat it for \
+         several providers; one without takes every Node whose providerID has a scheme of its own. Two providers may share a \
+         scheme when each has a selector.",
+    ),
+    Flag::ours(
         "provider-account",
         Kind::Repeated,
         "",

@@ -47,6 +47,7 @@ fn every_flag_reaches_the_config() {
         "--cloud-provider=huawei",
         "--load-balancer-class=a.example/fast=huawei",
         "--provider-account=p-1/region-1",
+        "--provider-node-selector=huawei=cloud in (a,b),!edge",
         "--cluster-name=c",
         "--cluster-id=c-1",
         "--controllers=*,-route",
@@ -103,6 +104,7 @@ fn every_flag_reaches_the_config() {
     assert_eq!(provider.socket_uids, [1, 2]);
     assert_eq!(provider.default_provider.as_deref(), Some("huawei"));
     assert_eq!(provider.load_balancer_classes["a.example/fast"], "huawei");
+    assert_eq!(provider.node_selectors["huawei"].to_string(), "cloud in (a,b),!edge");
     assert_eq!(provider.accounts, [Account { id: "p-1".into(), region: "region-1".into() }]);
     assert_eq!(provider.server_name.as_deref(), Some("spiffe://x/daemon"));
     assert_eq!((config.cluster_name.as_str(), config.cluster_id.as_deref()), ("c", Some("c-1")));
@@ -161,6 +163,8 @@ fn all_faults_are_found_at_once() {
         "--cloud-provider=b",
         "--load-balancer-class=x",
         "--provider-account=x",
+        "--provider-node-selector=huawei",
+        "--provider-node-selector=huawei=a b",
         "--tenant-map=/t",
         "--cluster-name=",
         "--cluster-id=UPPER",
@@ -202,6 +206,7 @@ fn all_faults_are_found_at_once() {
         ("--cloud-provider=\"b\": differs from --default-provider=\"a\"", 1),
         ("--load-balancer-class", 1),
         ("--provider-account", 1),
+        ("--provider-node-selector", 2),
         ("--tenant-map=\"/t\": does not map", 1),
         ("--cluster-name: must not be empty", 1),
         ("--cluster-id", 1),
@@ -232,7 +237,7 @@ fn all_faults_are_found_at_once() {
     ] {
         assert_eq!(has(flag), count, "{flag} in {found:#?}");
     }
-    assert_eq!(found.len(), 39, "and nothing else: {found:#?}");
+    assert_eq!(found.len(), 41, "and nothing else: {found:#?}");
 }
 
 #[test]

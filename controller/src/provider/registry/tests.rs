@@ -153,3 +153,40 @@ async fn who_cannot_do_it_owns_nothing() {
     assert_eq!(of_service(&facade, None), "not ours");
     assert_eq!(of_node(&facade, ""), "ask a");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_selector_tells_the_nodes_of_one_scheme_apart() {
+    let selectors = |pairs: &[(&str, &str)]| Settings {
+        node_selectors: pairs
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), text.parse().expect("a selector")))
+            .collect(),
+        ..settings()
+    };
+    let east = || {
+        let daemon = Daemon::new();
+        daemon.on_handshake(|_| async {
+            Ok(v1::HandshakeResponse { provider_id_schemes: vec!["a".into()], ..handshake("east") })
+        });
+        daemon
+    };
+    let daemons = [Daemon::named("a"), east()];
+    let facade = over(&daemons, 0, &selectors(&[("a", "site=west"), ("east", "site=east")])).await;
+    let owner = |provider_id: &str, site: &str| {
+        let labels = BTreeMap::from([("site".to_owned(), site.to_owned())]);
+        match facade.providers.for_node(&Node { labels, ..node(provider_id) }) {
+            NodeOwner::One(provider) => provider.name(),
+            NodeOwner::Ask(asked) => format!("ask {}", asked.iter().map(Provider::name).collect::<Vec<_>>().join(" ")),
+            NodeOwner::Foreign => "foreign".into(),
+            NodeOwner::Waiting => "waiting".into(),
+        }
+    };
+    assert_eq!((owner("a://1", "west"), owner("a://1", "east")), ("a".to_owned(), "east".to_owned()));
+    assert_eq!((owner("", "west"), owner("", "east")), ("ask a".to_owned(), "ask east".to_owned()));
+    assert_eq!((owner("a://1", "north"), owner("", "north")), ("foreign".to_owned(), "foreign".to_owned()));
+    assert!(facade.providers.complaints().is_empty());
+
+    let facade = over(&daemons, 0, &selectors(&[("typo", "site=west")])).await;
+    let complaints: Vec<String> = facade.providers.complaints().into_iter().collect();
+    assert!(complaints.iter().any(|said| said.contains("--provider-node-selector=typo=site=west")), "{complaints:?}");
+}

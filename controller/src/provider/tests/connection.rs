@@ -355,3 +355,38 @@ async fn work_that_is_being_finished_still_gets_answers_after_the_stop() {
     assert!(fault.expect_err("gone").is_away());
     assert_eq!(daemon.dials(), 1, "nothing is opened any more");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_daemon_says_of_its_credentials_and_limits_is_shown_while_it_is_there() {
+    let daemon = Daemon::new();
+    let said = |valid_until: Option<i64>, throttled: Option<u64>| {
+        let at = |seconds| prost_types::Timestamp { seconds, nanos: 0 };
+        v1::GetStatusResponse {
+            credentials_valid_until: valid_until.map(at),
+            throttled_for: throttled.map(|s| prost_types::Duration { seconds: s.cast_signed(), nanos: 0 }),
+            last_cloud_success: Some(at(1_900_000_000)),
+            ..v1::GetStatusResponse::default()
+        }
+    };
+    daemon.on_status(move |_| async move { Ok(said(Some(2_000_000_000), Some(30))) });
+    let facade = Facade::over(&daemon).await;
+    let shown = |what: &str| {
+        let text = facade.metrics.prometheus_text();
+        let line = text.lines().find(|line| line.starts_with(&format!("cloudprovider_{what}{{provider=\"test\"}}")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(shown("credentials_expiry_timestamp_seconds"), Some(2e9));
+    assert_eq!(shown("throttled_seconds"), Some(30.0));
+    assert_eq!(shown("last_cloud_success_timestamp_seconds"), Some(1.9e9));
+
+    daemon.on_status(move |_| async move { Ok(said(None, None)) });
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(shown("credentials_expiry_timestamp_seconds"), None, "for ever");
+    assert_eq!(shown("throttled_seconds"), Some(0.0));
+
+    daemon.refuse(true);
+    daemon.cut();
+    facade.provider().until_away().await;
+    assert_eq!((shown("throttled_seconds"), shown("last_cloud_success_timestamp_seconds")), (None, None));
+}

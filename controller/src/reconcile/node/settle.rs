@@ -96,7 +96,7 @@ impl Worker {
         tracing::info!(node = node.name, "node initialised");
     }
 
-    fn held(&self, node: &Node, problem: &Problem) -> Outcome {
+    pub(super) fn held(&self, node: &Node, problem: &Problem) -> Outcome {
         if let Problem::Unknown(fault) = problem
             && fault.is_away()
         {

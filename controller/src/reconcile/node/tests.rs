@@ -15,7 +15,10 @@ use crate::{
     config::Config,
     kube::scripted::ScriptedApi,
     provider::testing::{self, Daemon},
-    reconcile::fixtures::{self, next_event, what},
+    reconcile::{
+        fixtures::{self, next_event, what},
+        testing::Rig,
+    },
 };
 
 /// A worker, the script of its apiserver, and that of its Events.
@@ -311,4 +314,72 @@ async fn with_nothing_to_do_there_is_one_look_a_period_and_no_write() {
     assert!(api.try_next().is_none());
     context.stop.cancel();
     running.await.expect("it ends in order");
+}
+
+/// A daemon of this name that knows a machine for every Node, or says that none is its own.
+fn daemon_named(name: &'static str, knows: bool) -> Daemon {
+    let daemon = Daemon::named(name);
+    daemon.on_instances(move |request| {
+        let mut answer = testing::all_found(&request);
+        for result in &mut answer.results {
+            match &mut result.answer {
+                Some(v1::instance_result::Answer::Found(machine)) if knows => {
+                    machine.provider_id = format!("{name}://{}", result.node_name);
+                    let (kind, address) = (v1::AddressType::InternalIp.into(), "10.0.0.1".to_owned());
+                    machine.addresses = vec![v1::NodeAddress { r#type: kind, address }];
+                }
+                answer => {
+                    let not_ours = v1::InstanceNotOurs { reason: "not here".into() };
+                    *answer = Some(v1::instance_result::Answer::NotOurs(not_ours));
+                }
+            }
+        }
+        async { Ok(answer) }
+    });
+    daemon
+}
+
+async fn two_clouds(one: &Daemon, other: &Daemon) -> Rig {
+    let mut rig = Rig::new(&[one, other], &testing::settings(), Config::default());
+    rig.api.create_node("n1", "", &tainted("1"));
+    for provider in rig.context.providers.all() {
+        provider.until_ready().await;
+    }
+    rig.start(run);
+    rig
+}
+
+fn provider_id(rig: &Rig) -> String {
+    rig.api.node("n1")["spec"]["providerID"].as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_two_providers_have_is_nobodys_and_says_so() {
+    let (a, b) = (daemon_named("a", true), daemon_named("b", true));
+    let rig = two_clouds(&a, &b).await;
+    let said =
+        |api: &crate::kube::fake::FakeApi| api.events().into_iter().find(|(reason, _)| reason == "SeveralProviders");
+    rig.until("it is said", |api| said(api).is_some()).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!((provider_id(&rig).as_str(), rig.api.patches()), ("", 0));
+    let (_, message) = said(&rig.api).expect("said");
+    assert!(message.contains("a, b") && message.contains("--provider-node-selector"), "{message}");
+    assert!(rig.context.metrics.node.uninitialized.with(["SeveralProviders"]).get() > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_one_of_two_providers_has_is_its_own() {
+    let rig = two_clouds(&daemon_named("a", false), &daemon_named("b", true)).await;
+    rig.until("it is initialised", |_| provider_id(&rig) == "b://n1").await;
+    assert!(rig.api.events().iter().all(|(reason, _)| reason == "Synced"), "{:?}", rig.api.events());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_keeps_no_node_from_another() {
+    let (a, b) = (daemon_named("a", true), daemon_named("b", true));
+    a.on_instances(|_| std::future::pending());
+    let started = Instant::now();
+    let rig = two_clouds(&a, &b).await;
+    rig.until("it is initialised", |_| provider_id(&rig) == "b://n1").await;
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }

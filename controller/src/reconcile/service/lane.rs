@@ -61,7 +61,11 @@ impl Lane {
     pub(super) fn refresh_nodes(&self, nodes: &Cache<Node>) -> bool {
         let Some(info) = self.info() else { return false };
         let all = nodes.list();
-        let takes = Takes { schemes: &info.schemes, draining: info.can(Capability::MemberDrain) };
+        let takes = Takes {
+            schemes: &info.schemes,
+            selector: self.provider.node_selector(),
+            draining: info.can(Capability::MemberDrain),
+        };
         let set = NodeSet::new(all.iter().map(|node| &**node), takes);
         let mut current = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         match &*current {

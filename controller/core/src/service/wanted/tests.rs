@@ -136,7 +136,7 @@ fn members_and_spec_change_their_own_half_of_the_hash() {
 
 #[test]
 fn a_hash_fits_a_tag_and_is_read_back() {
-    let nodes = Arc::new(NodeSet::new([], crate::node_set::Takes { schemes: &[], draining: false }));
+    let nodes = Arc::new(NodeSet::new([], crate::node_set::Takes { schemes: &[], selector: None, draining: false }));
     let hash = Wanted::new(&service(), "", &[], nodes, EndpointSet::default()).unwrap().hash;
     assert!(hash.to_string().len() <= 43, "{hash}");
     assert_eq!(SpecHash::parse(&hash.to_string()), Some(hash));

@@ -62,7 +62,7 @@ pub(super) enum End {
 
 pub(super) fn nodes(names: &[&str]) -> Arc<NodeSet> {
     let nodes: Vec<_> = names.iter().map(|name| crate::node_set::tests::node(name)).collect();
-    Arc::new(NodeSet::new(&nodes, Takes { schemes: &[], draining: false }))
+    Arc::new(NodeSet::new(&nodes, Takes { schemes: &[], selector: None, draining: false }))
 }
 
 pub(super) fn ingress() -> Vec<Ingress> {
