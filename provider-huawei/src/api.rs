@@ -1,10 +1,14 @@
 //! The cloud's calls: what goes over the wire, and one short method a call.
 
+pub(crate) mod cce;
+pub(crate) mod ecs;
 pub mod eip;
 pub mod elb;
 pub mod nat;
 mod nothing;
 pub mod subnets;
+pub(crate) mod swr;
+pub(crate) mod vpc;
 
 use cloud_rest::Error;
 

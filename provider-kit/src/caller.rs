@@ -9,6 +9,7 @@ use tonic::Request;
 
 use crate::{
     access::{Rule, Tenant},
+    class::Class,
     error::{Error, Result},
 };
 
@@ -55,6 +56,11 @@ impl Caller {
     /// The name it was let in by.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Whether it may call methods of a class: for work beside the call itself, which its own class does not cover.
+    pub fn may(&self, class: Class) -> bool {
+        self.rule.classes.contains(&class)
     }
 
     /// The account profiles it may name as tenants, for `HandshakeResponse.tenants`.

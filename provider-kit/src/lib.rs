@@ -53,7 +53,7 @@ pub use metrics::Metrics;
 pub use pages::{Batch, Listing, Paged, listing};
 pub use probe::HealthArgs;
 pub use rate::Rate;
-pub use run::run;
+pub use run::{run, run_checked};
 pub use serve::Connection;
 pub use status::StatusBoard;
 pub use writes::Writes;

@@ -5,7 +5,10 @@ use std::{future::Future, io, process::ExitCode};
 use provider_hop::{harden_process, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{args::DaemonArgs, daemon::Daemon};
+use crate::{
+    args::{DaemonArgs, Faults},
+    daemon::Daemon,
+};
 
 /// Runs a daemon until SIGTERM or SIGINT: `build` adds its services. Faults go to the log and end the process with 1; a
 /// shutdown in order ends it with 0. A second signal ends it at once.
@@ -15,11 +18,29 @@ where
     Fut: Future<Output = Result<Daemon, E>>,
     E: Into<anyhow::Error>,
 {
+    run_checked(name, version, args, || Ok(()), |daemon, ()| build(daemon)).await
+}
+
+/// As [`run`], for a daemon with flags and files of its own: `read` reads and checks them before anything starts, and its
+/// faults are reported together with those of the flags every daemon has.
+pub async fn run_checked<R, T, F, Fut, E>(
+    name: &'static str,
+    version: &'static str,
+    args: &DaemonArgs,
+    read: R,
+    build: F,
+) -> ExitCode
+where
+    R: FnOnce() -> Result<T, Faults>,
+    F: FnOnce(Daemon, T) -> Fut,
+    Fut: Future<Output = Result<Daemon, E>>,
+    E: Into<anyhow::Error>,
+{
     let telemetry = match telemetry::init(&args.telemetry(name, version)) {
         Ok(guard) => guard,
         Err(error) => return fail_unlogged(name, &error),
     };
-    let code = match live(name, version, args, build).await {
+    let code = match live(name, version, args, read, build).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             for line in format!("{error:#}").lines() {
@@ -39,9 +60,16 @@ fn fail_unlogged(name: &str, error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn live<F, Fut, E>(name: &'static str, version: &'static str, args: &DaemonArgs, build: F) -> anyhow::Result<()>
+async fn live<R, T, F, Fut, E>(
+    name: &'static str,
+    version: &'static str,
+    args: &DaemonArgs,
+    read: R,
+    build: F,
+) -> anyhow::Result<()>
 where
-    F: FnOnce(Daemon) -> Fut,
+    R: FnOnce() -> Result<T, Faults>,
+    F: FnOnce(Daemon, T) -> Fut,
     Fut: Future<Output = Result<Daemon, E>>,
     E: Into<anyhow::Error>,
 {
@@ -50,7 +78,14 @@ where
     harden_process()?;
     let mut signals = Signals::new()?;
     tracing::info!(name, version, "starting");
-    let daemon = build(Daemon::new(args.settings()?)).await.map_err(Into::into)?;
+    let (settings, own) = match (args.settings(), read()) {
+        (Ok(settings), Ok(own)) => (settings, own),
+        (settings, own) => {
+            let faults = [settings.err(), own.err()].into_iter().flatten().flat_map(|Faults(faults)| faults);
+            return Err(Faults(faults.collect()).into());
+        }
+    };
+    let daemon = build(Daemon::new(settings), own).await.map_err(Into::into)?;
     let running = daemon.start().await?;
     signals.received().await;
     tokio::select! {

@@ -263,6 +263,16 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
     ),
+    new(
+        "Vpc",
+        "route-table-id",
+        "the VPC's default table",
+        "Route table that routes to pod networks are kept in, where the nodes' subnets have one of their own.",
+        |d, v| {
+            d.vpc.route_table_id = Some(name(v)?);
+            Ok(())
+        },
+    ),
     new("Endpoints", "ecs", "", ENDPOINT, |d, v| endpoint(d, Service::Ecs, v)),
     new("Endpoints", "elb", "", ENDPOINT, |d, v| endpoint(d, Service::Elb, v)),
     new("Endpoints", "vpc", "", ENDPOINT, |d, v| endpoint(d, Service::Vpc, v)),

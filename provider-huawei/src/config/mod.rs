@@ -55,6 +55,8 @@ pub struct Vpc {
     pub subnet_id: Option<String>,
     /// Security group of nodes.
     pub security_group_id: Option<String>,
+    /// Route table of pod networks. `None`: the VPC's default one.
+    pub route_table_id: Option<String>,
 }
 
 /// Where keys come from.

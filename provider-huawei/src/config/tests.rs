@@ -26,7 +26,12 @@ fn a_file_of_the_go_provider_works_as_it_is() {
     assert_eq!(config.endpoints.of(Service::Iam).as_str(), "https://iam.example.test/");
     assert_eq!(config.project_id.as_deref(), Some("p1"));
     assert_eq!(config.enterprise_project_id.as_deref(), Some("0"));
-    let vpc = Vpc { id: Some("v1".into()), subnet_id: Some("s1".into()), security_group_id: Some("g1".into()) };
+    let vpc = Vpc {
+        id: Some("v1".into()),
+        subnet_id: Some("s1".into()),
+        security_group_id: Some("g1".into()),
+        route_table_id: None,
+    };
     assert_eq!(config.vpc, vpc);
     assert_eq!(config.keys, Keys::Given(Credentials::lasting("AK", "SK")));
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);

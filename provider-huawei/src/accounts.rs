@@ -1,0 +1,151 @@
+//! Account profiles: whose credentials, project and VPC a call is made with.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
+
+use cloud_provider_api::error::Reason;
+use cloud_rest::{Actor, TransportError};
+use provider_kit::{Call, Caller, Error, Kit, Result, Tenant};
+
+use crate::{
+    cloud::Cloud, config::Config, fault, inventory::Inventory, nodes::security_group::Tracker, options::Options,
+    service::RouteTables, setup::Setup,
+};
+
+/// What is waited after a project could not be looked up.
+const LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
+
+/// One account profile at work.
+pub(crate) struct Account {
+    /// Makes the calls.
+    pub(crate) cloud: Cloud,
+    /// Its servers.
+    pub(crate) inventory: Inventory<Cloud>,
+    /// Which of them are in the nodes' security group.
+    pub(crate) node_groups: Mutex<Tracker>,
+    /// Its route table.
+    pub(crate) tables: RouteTables,
+    /// Its project, once it is known.
+    project: OnceLock<Arc<str>>,
+}
+
+/// All account profiles.
+pub(crate) struct Accounts {
+    default: Arc<Account>,
+    named: BTreeMap<String, Arc<Account>>,
+    /// Defaults of load balancers.
+    pub(crate) options: Options,
+}
+
+impl Account {
+    fn new(name: &str, config: Config) -> Result<Arc<Self>, TransportError> {
+        let project = config.project_id.as_deref().map(Arc::from).map_or_else(OnceLock::new, OnceLock::from);
+        let cloud = Cloud::new(name, config)?;
+        Ok(Arc::new(Self {
+            inventory: Inventory::new(cloud.clone()),
+            node_groups: Mutex::default(),
+            tables: RouteTables::default(),
+            cloud,
+            project,
+        }))
+    }
+
+    /// The project's id, which the API calls the account.
+    pub(crate) fn project(&self) -> Result<Arc<str>> {
+        self.project.get().cloned().ok_or_else(|| {
+            let message = format!(
+                "the project of region {} is not known yet: it is being looked up; project-id in the cloud configuration makes \
+                 that needless",
+                self.cloud.region()
+            );
+            Error::new(Reason::Starting, message).retry_after(LOOK_UP_AGAIN)
+        })
+    }
+
+    /// Looks the project up if it is not configured.
+    async fn learn_project(&self) -> Result<()> {
+        let project = self.cloud.project_id().await.map_err(|error| fault::of(&error))?;
+        let _ = self.project.set(project);
+        Ok(())
+    }
+
+    /// The cloud, working for a caller on something.
+    pub(crate) fn acting_for(&self, call: &Call, key: &str) -> Cloud {
+        self.cloud.on_behalf_of(Actor {
+            caller: call.caller.to_string().into(),
+            request_id: call.request_id.as_str().into(),
+            key: key.into(),
+            deadline: None,
+        })
+    }
+}
+
+impl Accounts {
+    /// Puts them together; nothing is called yet. The faults are of connections: CA files, proxies.
+    pub(crate) fn new(setup: &Setup) -> Result<Self, Vec<String>> {
+        let mut faults = Vec::new();
+        let mut open = |name: &str, config: &Config| {
+            Account::new(name, config.clone()).map_err(|error| faults.push(error.to_string())).ok()
+        };
+        let default = open("", &setup.default);
+        let named: BTreeMap<_, _> =
+            setup.named.iter().filter_map(|(name, config)| Some((name.clone(), open(name, config)?))).collect();
+        match default {
+            Some(default) if faults.is_empty() => Ok(Self { default, named, options: setup.options.clone() }),
+            _ => Err(faults),
+        }
+    }
+
+    /// The profile a tenant uses. That the caller may use it is checked already.
+    pub(crate) fn of(&self, tenant: &Tenant) -> Result<&Arc<Account>> {
+        if tenant.name.is_empty() {
+            return Ok(&self.default);
+        }
+        self.named.get(&tenant.name).ok_or_else(|| {
+            let message = format!(
+                "there is no account profile {:?}: start the daemon with --account={}=FILE",
+                tenant.name, tenant.name
+            );
+            Error::new(Reason::TenantNotAllowed, message)
+        })
+    }
+
+    /// Those a caller may use: its own first, then the ones it may name. Names without a profile are left out.
+    pub(crate) fn for_caller(&self, caller: &Caller) -> Result<Vec<&Arc<Account>>> {
+        let mut accounts = vec![self.of(caller.tenant("")?)?];
+        for name in caller.tenants() {
+            if let Ok(account) = self.of(caller.tenant(&name)?)
+                && !accounts.iter().any(|known| Arc::ptr_eq(known, account))
+            {
+                accounts.push(account);
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Account>> {
+        std::iter::once(&self.default).chain(self.named.values())
+    }
+
+    /// Looks up the projects that are not configured, until all are known. The daemon is ready when the default one is.
+    pub(crate) async fn learn_projects(&self, kit: &Kit) {
+        loop {
+            let mut unknown = false;
+            for account in self.all().filter(|account| account.project.get().is_none()) {
+                let Err(error) = account.learn_project().await else { continue };
+                unknown = true;
+                tracing::warn!(account = account.cloud.account(), %error, "the project is not known");
+            }
+            let why = self.default.project().err().map(|error| error.message().to_owned());
+            kit.set_starting(why);
+            if !unknown {
+                return;
+            }
+            tokio::time::sleep(LOOK_UP_AGAIN).await;
+        }
+    }
+}

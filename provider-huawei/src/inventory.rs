@@ -1,0 +1,266 @@
+//! What servers an account has in its region: one listing answers any number of look-ups.
+//!
+//! * A listing is read by one task at a time, whoever asks; those who ask meanwhile share it if it is new enough for them, and
+//!   share its failure. It goes on when its caller goes away.
+//! * What the listing lacks is asked for by id, many at once, and what that lacks too is asked for by itself. Only the
+//!   cloud's own word about that one server is absence: lists lag, pages shift while they are read, and a listing that is
+//!   empty for half a minute must not cost anybody a node.
+//! * Few servers of a large account are asked for by id at once, where that is cheaper.
+
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use cloud_provider_api::error::Reason;
+use futures::{StreamExt as _, stream};
+use provider_kit::{Error, Result};
+use tokio::{sync::Mutex as Turn, time::Instant};
+
+pub(crate) use self::snapshot::Snapshot;
+use crate::{
+    PROVIDER,
+    nodes::{
+        identify::{Clues, Unidentified, identify},
+        machine::Machine,
+    },
+};
+
+/// How old an answer may be when the caller does not say.
+const DEFAULT_AGE: Duration = Duration::from_secs(30);
+/// A node nobody could name a server for is looked for in a listing at most this old: its server may have just been made.
+const MISS_AGE: Duration = Duration::from_secs(10);
+/// Most ids in one list call: they are in the URI.
+pub(crate) const IDS_PER_CALL: usize = 100;
+/// Most servers in one page of the listing.
+pub(crate) const SERVERS_PER_PAGE: usize = 1000;
+/// Single servers asked for at once.
+const SHOWS_AT_ONCE: usize = 8;
+
+/// Where servers are read from.
+pub(crate) trait Servers: Send + Sync + 'static {
+    /// All of them, complete, or an error.
+    fn list(&self) -> impl Future<Output = Result<Vec<Machine>>> + Send;
+
+    /// Those of at most [`IDS_PER_CALL`] ids that are there.
+    fn by_ids(&self, ids: &[String]) -> impl Future<Output = Result<Vec<Machine>>> + Send;
+
+    /// One.
+    fn show(&self, id: &str) -> impl Future<Output = Result<Shown>> + Send;
+}
+
+/// The cloud's word about one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// It is there.
+    There(Box<Machine>),
+    /// It is not, in the cloud's own words.
+    Absent {
+        /// Error code and request id.
+        evidence: String,
+    },
+}
+
+/// Which server is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Question<'a> {
+    /// The one with this id.
+    Id(String),
+    /// The one that is a node's.
+    Node(Clues<'a>),
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) outcome: Outcome,
+    /// When the cloud said so.
+    pub(crate) observed_at: SystemTime,
+}
+
+/// What is known of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Found(Arc<Machine>),
+    Absent { evidence: String },
+    Unidentified(Unidentified),
+}
+
+/// The servers of one account in one region. Clones share it.
+pub(crate) struct Inventory<S>(Arc<Inner<S>>);
+
+impl<S> Clone for Inventory<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+struct Inner<S> {
+    servers: S,
+    /// Held by whoever reads a listing.
+    turn: Arc<Turn<()>>,
+    last: Mutex<Last>,
+}
+
+/// What the last listings were.
+#[derive(Default)]
+struct Last {
+    good: Option<Arc<Snapshot>>,
+    /// How many were begun.
+    begun: u64,
+    /// The number of the last one that failed, if none was good since, and why it failed.
+    bad: Option<(u64, Error)>,
+}
+
+impl<S: Servers> Inventory<S> {
+    pub(crate) fn new(servers: S) -> Self {
+        Self(Arc::new(Inner { servers, turn: Arc::default(), last: Mutex::default() }))
+    }
+
+    /// One answer for each question, in order. `max_age` zero: nothing remembered serves.
+    pub(crate) async fn look_up(&self, questions: &[Question<'_>], max_age: Option<Duration>) -> Vec<Result<Answer>> {
+        let now = Instant::now();
+        let not_before = now.checked_sub(max_age.unwrap_or(DEFAULT_AGE)).unwrap_or(now);
+        let ids: HashSet<&String> = questions.iter().filter_map(Question::id).collect();
+        let nameless = questions.iter().any(|question| question.id().is_none());
+        let listing = match self.remembered(not_before) {
+            Some(listing) => Some(listing),
+            None if !nameless && self.by_id_is_cheaper(ids.len()) => None,
+            None => match self.listing(not_before).await {
+                Ok(listing) => Some(listing),
+                Err(error) => return questions.iter().map(|_| Err(error.clone())).collect(),
+            },
+        };
+        let missing = ids.iter().filter(|id| listing.as_ref().is_none_or(|listing| listing.get(id).is_none()));
+        let by_id = self.ask_by_id(missing.map(|id| (*id).clone()).collect()).await;
+        let mut answers = Vec::with_capacity(questions.len());
+        for question in questions {
+            answers.push(match question {
+                Question::Id(id) => match listing.as_ref().and_then(|listing| listing.answer(id)) {
+                    Some(answer) => Ok(answer),
+                    None => by_id.get(id).cloned().unwrap_or_else(|| Err(unanswered(id))),
+                },
+                Question::Node(clues) => self.identify(clues, listing.as_deref(), now).await,
+            });
+        }
+        answers
+    }
+
+    /// The server of a node without providerID. One that no server fits is looked for in a new listing before that is said.
+    async fn identify(&self, clues: &Clues<'_>, listing: Option<&Snapshot>, now: Instant) -> Result<Answer> {
+        if let Some(listing) = listing {
+            let outcome = identify(clues, listing);
+            if !matches!(outcome, Err(Unidentified::NoMatch { .. })) {
+                return Ok(listing.tell(outcome));
+            }
+        }
+        let listing = self.listing(now.checked_sub(MISS_AGE).unwrap_or(now)).await?;
+        Ok(listing.tell(identify(clues, &*listing)))
+    }
+
+    /// Whether asking for so many servers by id takes fewer calls than a listing.
+    fn by_id_is_cheaper(&self, ids: usize) -> bool {
+        let servers = self.last().good.as_ref().map_or(0, |listing| listing.len());
+        ids.div_ceil(IDS_PER_CALL) < servers.div_ceil(SERVERS_PER_PAGE).max(1)
+    }
+
+    /// Asks for servers by id: many at once, then one by one for those that this did not show.
+    async fn ask_by_id(&self, ids: Vec<String>) -> HashMap<String, Result<Answer>> {
+        let mut answers = HashMap::with_capacity(ids.len());
+        let mut unseen = Vec::new();
+        for chunk in ids.chunks(IDS_PER_CALL) {
+            let observed_at = SystemTime::now();
+            match self.0.servers.by_ids(chunk).await {
+                Ok(machines) => {
+                    for machine in machines {
+                        let outcome = Outcome::Found(Arc::new(machine.clone()));
+                        answers.insert(machine.id, Ok(Answer { outcome, observed_at }));
+                    }
+                    unseen.extend(chunk.iter().filter(|id| !answers.contains_key(*id)).cloned());
+                }
+                Err(error) => answers.extend(chunk.iter().map(|id| (id.clone(), Err(error.clone())))),
+            }
+        }
+        let shown = stream::iter(unseen).map(async |id| {
+            let observed_at = SystemTime::now();
+            let outcome = self.0.servers.show(&id).await.map(|shown| match shown {
+                Shown::There(machine) => Outcome::Found(Arc::new(*machine)),
+                Shown::Absent { evidence } => Outcome::Absent { evidence },
+            });
+            (id, outcome.map(|outcome| Answer { outcome, observed_at }))
+        });
+        answers.extend(shown.buffer_unordered(SHOWS_AT_ONCE).collect::<Vec<_>>().await);
+        answers
+    }
+
+    /// A listing that began at `not_before` or later.
+    pub(crate) async fn listing(&self, not_before: Instant) -> Result<Arc<Snapshot>> {
+        if let Some(listing) = self.remembered(not_before) {
+            return Ok(listing);
+        }
+        let begun_before = self.last().begun;
+        let turn = self.0.turn.clone().lock_owned().await;
+        if let Some(listing) = self.remembered(not_before) {
+            return Ok(listing);
+        }
+        if let Some((number, error)) = &self.last().bad
+            && *number > begun_before
+        {
+            return Err(error.clone());
+        }
+        let this = self.clone();
+        // In a task of its own: others wait for it, too, and a caller that goes away must not take it along.
+        let reading = tokio::spawn(async move {
+            let outcome = this.read().await;
+            drop(turn);
+            outcome
+        });
+        reading.await.unwrap_or_else(|_| Err(Error::new(Reason::Defect, "reading the servers of the account failed")))
+    }
+
+    async fn read(&self) -> Result<Arc<Snapshot>> {
+        let (began, observed_at) = (Instant::now(), SystemTime::now());
+        self.last().begun += 1;
+        let outcome = self.0.servers.list().await;
+        let mut last = self.last();
+        match outcome {
+            Ok(machines) => {
+                let listing = Arc::new(Snapshot::new(machines, began, observed_at));
+                last.good = Some(listing.clone());
+                last.bad = None;
+                Ok(listing)
+            }
+            Err(error) => {
+                last.bad = Some((last.begun, error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn remembered(&self, not_before: Instant) -> Option<Arc<Snapshot>> {
+        self.last().good.clone().filter(|listing| listing.began() >= not_before)
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Last> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Question<'_> {
+    fn id(&self) -> Option<&String> {
+        match self {
+            Self::Id(id) => Some(id),
+            Self::Node(_) => None,
+        }
+    }
+}
+
+/// A server that was asked for is answered for; this is the guard against a fault of ours.
+fn unanswered(id: &str) -> Error {
+    Error::cloud(PROVIDER, Reason::ListingUnfinished, format!("nothing was learned about server {id}"))
+}
