@@ -14,6 +14,7 @@
 
 mod actor;
 mod audit;
+mod base_url;
 mod call;
 mod client;
 mod credentials;
@@ -32,6 +33,7 @@ pub use reqwest::Url;
 pub use crate::{
     actor::Actor,
     audit::{Audit, AuditEntry},
+    base_url::base_url,
     call::{Answer, Call, Effect},
     client::{Client, Clock, Patience, Settings},
     credentials::{CredentialStatus, Credentials, Source, SourceError},

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use cloud_rest::Url;
+pub use cloud_rest::base_url;
 use serde::Deserialize;
 
 /// A service of the cloud that the daemon talks to.
@@ -101,29 +102,6 @@ pub struct Templates<'a> {
     pub iam: &'a str,
 }
 
-/// Reads a base URL: `https://host[:port][/prefix]`, or a bare `host[:port]`.
-pub fn base_url(text: &str) -> Result<Url, String> {
-    let text = text.trim();
-    let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url: Url = full.parse().map_err(|error| format!("is not a URL: {error}"))?;
-    match url.scheme() {
-        _ if !url.username().is_empty() || url.password().is_some() => {
-            Err("must not hold a user or password".to_owned())
-        }
-        _ if url.query().is_some() || url.fragment().is_some() => Err("must end with host, port or path".to_owned()),
-        _ if url.host_str().is_none_or(str::is_empty) => Err("names no host".to_owned()),
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err("is not encrypted: use https (http is for loopback only)".to_owned()),
-        other => Err(format!("has the scheme `{other}`: use https")),
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 /// IAM's base URL out of an `auth-url`, which by custom ends in the version: `https://iam.example.com:443/v3/`.
 pub fn without_version(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/');
@@ -148,16 +126,6 @@ mod tests {
         assert_eq!(url(Service::Swr), "https://swr-api.eu-west-101.example.test:8443/");
         assert_eq!(url(Service::Iam), "https://iam.example.test:8443/");
         assert_eq!(url(Service::Nat), "https://nat.example.test/gate");
-    }
-
-    #[test]
-    fn only_encrypted_addresses_without_extras_are_taken() {
-        for text in ["https://a.test", "a.test:8443", "http://127.0.0.1:80/p", "http://[::1]:1", "http://localhost"] {
-            base_url(text).unwrap();
-        }
-        for text in ["http://a.test", "ftp://a.test", "https://u:p@a.test", "https://a.test/?x=1", "https://", "a b"] {
-            base_url(text).unwrap_err();
-        }
     }
 
     #[test]
