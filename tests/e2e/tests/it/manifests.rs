@@ -14,6 +14,7 @@ use testkit::binaries::workspace_root;
 use testkit::{ControlPlane, manifests};
 
 const RBAC: &str = "rbac.yaml";
+const HUAWEI: &str = "huawei.yaml";
 pub(crate) const SIDECAR: &str = "sidecar.yaml";
 pub(crate) const REMOTE: &str = "remote/controller.yaml";
 const ACCOUNT: &str = "system:serviceaccount:kube-system:cloud-controller-manager";
@@ -67,12 +68,12 @@ fn every_manifest_is_known_here() {
         }
     }
     found.sort();
-    assert_eq!(found, [RBAC, REMOTE, SIDECAR], "a manifest that no test applies");
+    assert_eq!(found, [HUAWEI, RBAC, REMOTE, SIDECAR], "a manifest that no test applies");
 }
 
 #[test]
 fn the_token_is_in_the_controllers_container_only() {
-    for name in [SIDECAR, REMOTE] {
+    for name in [SIDECAR, REMOTE, HUAWEI] {
         let pod = pod(name);
         assert_eq!(pod.automount_service_account_token, Some(false), "{name}: every container would get the token");
         let tokens = volumes(&pod, holds_a_token);
@@ -86,26 +87,44 @@ fn the_token_is_in_the_controllers_container_only() {
 
 #[test]
 fn the_two_containers_share_the_sockets_folder_and_nothing_else() {
-    let pod = pod(SIDECAR);
-    let (controller, provider) = (container(&pod, "controller"), container(&pod, "provider"));
-    let shared: BTreeSet<&str> = mounts(controller).intersection(&mounts(provider)).copied().collect();
-    assert_eq!(shared, ["socket"].into());
-    let in_memory =
-        |volume: &Volume| volume.empty_dir.as_ref().is_some_and(|folder| folder.medium.as_deref() == Some("Memory"));
-    assert!(volumes(&pod, in_memory).contains("socket"), "the folder is in memory");
-    assert!(volumes(&pod, |volume| volume.host_path.is_some()).is_empty(), "nothing of the host is mounted");
+    for name in [SIDECAR, HUAWEI] {
+        let pod = pod(name);
+        let (controller, provider) = (container(&pod, "controller"), container(&pod, "provider"));
+        let shared: BTreeSet<&str> = mounts(controller).intersection(&mounts(provider)).copied().collect();
+        assert_eq!(shared, ["socket"].into(), "{name}");
+        let in_memory = |volume: &Volume| {
+            volume.empty_dir.as_ref().is_some_and(|folder| folder.medium.as_deref() == Some("Memory"))
+        };
+        assert!(volumes(&pod, in_memory).contains("socket"), "{name}: the folder is in memory");
+        assert!(
+            volumes(&pod, |volume| volume.host_path.is_some()).is_empty(),
+            "{name}: nothing of the host is mounted"
+        );
 
-    let uid = |container: &Container| container.security_context.as_ref().and_then(|context| context.run_as_user);
-    let (controller_uid, provider_uid) = (uid(controller).expect("said"), uid(provider).expect("said"));
-    assert_ne!(controller_uid, provider_uid);
-    let says = |container: &Container, arg: String| container.args.iter().flatten().any(|found| *found == arg);
-    assert!(says(controller, format!("--provider-socket-uid={provider_uid}")), "the controller lets in that uid");
-    assert!(says(provider, format!("--allowed-peer-uid={controller_uid}")), "the daemon lets in that uid");
+        let uid = |container: &Container| container.security_context.as_ref().and_then(|context| context.run_as_user);
+        let (controller_uid, provider_uid) = (uid(controller).expect("said"), uid(provider).expect("said"));
+        assert_ne!(controller_uid, provider_uid, "{name}");
+        let says = |container: &Container, arg: String| container.args.iter().flatten().any(|found| *found == arg);
+        assert!(
+            says(controller, format!("--provider-socket-uid={provider_uid}")),
+            "{name}: the controller lets in that uid"
+        );
+        assert!(says(provider, format!("--allowed-peer-uid={controller_uid}")), "{name}: the daemon lets in that uid");
+    }
+}
+
+#[test]
+fn the_clouds_credentials_are_in_the_daemons_container_only() {
+    let pod = pod(HUAWEI);
+    let secrets = volumes(&pod, |volume| volume.secret.is_some());
+    assert_eq!(secrets, ["cloud-config"].into());
+    assert!(mounts(container(&pod, "controller")).is_disjoint(&secrets));
+    assert!(mounts(container(&pod, "provider")).is_superset(&secrets));
 }
 
 #[test]
 fn every_container_runs_with_as_little_as_it_can() {
-    for name in [SIDECAR, REMOTE] {
+    for name in [SIDECAR, REMOTE, HUAWEI] {
         let pod = pod(name);
         let context = pod.security_context.as_ref().expect("the pod has a security context");
         assert_eq!(context.run_as_non_root, Some(true), "{name}");
@@ -147,8 +166,8 @@ fn both_ways_to_run_the_controller_differ_in_the_way_to_the_daemon_only() {
 async fn an_apiserver_takes_every_manifest() {
     let plane = ControlPlane::builder().start().await.expect("started");
     let client = plane.client().await.expect("client");
-    // The second is applied over the first: the two are one Deployment, run in another way.
-    for name in [RBAC, SIDECAR, REMOTE] {
+    // Each is applied over the one before: they are one Deployment, run in another way.
+    for name in [RBAC, SIDECAR, REMOTE, HUAWEI] {
         manifests::apply(&client, &text(name)).await.unwrap_or_else(|error| panic!("{name}: {error:#}"));
     }
 
