@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     time::Duration,
 };
 
@@ -271,7 +272,7 @@ pub struct EndpointPort {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// The first address. All of them are of the same pod, and no more than one is to be used.
-    pub address: std::net::IpAddr,
+    pub address: IpAddr,
     /// It may get new connections.
     pub ready: bool,
     /// It answers, be it terminating or not.
