@@ -114,6 +114,17 @@ pub struct LeaderElectionConfig {
     pub name: String,
     /// Namespace of the Lease.
     pub namespace: String,
+    /// `--enable-leader-migration`: loops that run under a second lease.
+    pub migration: Option<MigrationConfig>,
+}
+
+/// Leader migration. Loops that are another component's are not among [`Config::controllers`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationConfig {
+    /// Name of the second Lease, which is in the namespace of the first.
+    pub lease: String,
+    /// The loops that run under it.
+    pub moved: BTreeSet<Controller>,
 }
 
 /// cloud-node-controller.
@@ -313,6 +324,7 @@ impl Default for LeaderElectionConfig {
             timing: Timing { lease_duration: secs(15), renew_deadline: secs(10), retry_period: secs(2) },
             name: "cloud-controller-manager".to_owned(),
             namespace: "kube-system".to_owned(),
+            migration: None,
         }
     }
 }

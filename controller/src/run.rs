@@ -23,7 +23,7 @@ use self::providers::Remotes;
 use crate::{
     admin::{self, Health, Scope},
     args::{self, Command, Flags},
-    config::{self, Config},
+    config::{self, Config, LeaderElectionConfig},
     context::Context,
     kube::{
         cache::Cache,
@@ -133,16 +133,21 @@ async fn run(flags: Flags, config: Config, verbosity: Verbosity) -> anyhow::Resu
     let unlimited = client::unlimited(kube.clone(), &metrics)?;
     let events = Recorder::new(&unlimited, Arc::clone(&metrics));
     let health = Health::default();
-    let mut candidate = config.leader_election.as_ref().map(|election| {
-        let identity = lease::identity();
-        Candidate::new(&unlimited, election, identity, events.clone(), Arc::clone(&metrics))
-    });
-    let standing = candidate.as_ref().map(Candidate::standing);
-    if let Some(standing) = standing.clone() {
-        health.add("leaderElection", Scope::Live, move || {
+    let identity = lease::identity();
+    let candidate_for = |election: &LeaderElectionConfig, check: &str| {
+        let candidate = Candidate::new(&unlimited, election, identity.clone(), events.clone(), Arc::clone(&metrics));
+        let standing = candidate.standing();
+        health.add(check, Scope::Live, move || {
             ok_unless(standing.is_overdue(), "the lease ran out and the process still runs")
         });
-    }
+        candidate
+    };
+    let mut candidate = config.leader_election.as_ref().map(|election| candidate_for(election, "leaderElection"));
+    let second = config.leader_election.as_ref().and_then(|election| {
+        let name = election.migration.as_ref()?.lease.clone();
+        Some(candidate_for(&LeaderElectionConfig { name, ..election.clone() }, "leaderMigration"))
+    });
+    let standing = candidate.as_ref().map(Candidate::standing);
     let draining = stop.clone();
     health.add("shutdown", Scope::Ready, move || ok_unless(draining.is_cancelled(), "the process is stopping"));
     if let Some(settings) = &config.admin {
@@ -160,9 +165,12 @@ async fn run(flags: Flags, config: Config, verbosity: Verbosity) -> anyhow::Resu
     {
         return Ok(());
     }
+    let granted = CancellationToken::new();
+    let mut second = HeldLease::second(second, standing.clone(), granted.clone());
     let mut lease = HeldLease::new(candidate);
     let client = client::limited(kube, &config.kube, standing.clone(), &metrics)?;
-    let parts = Parts { client, standing, config, metrics, events: events.clone(), health, stop: stop.clone() };
+    let parts =
+        Parts { client, standing, granted, config, metrics, events: events.clone(), health, stop: stop.clone() };
     let outcome = tokio::select! {
         outcome = lead(parts, remotes) => outcome,
         () = lease.lost() => {
@@ -170,8 +178,13 @@ async fn run(flags: Flags, config: Config, verbosity: Verbosity) -> anyhow::Resu
             stop.cancel();
             anyhow::bail!("leader election lost");
         }
+        () = second.lost() => {
+            stop.cancel();
+            anyhow::bail!("the lease of leader migration is lost");
+        }
     };
     events.flush(FLUSH).await;
+    second.release().await;
     lease.release().await;
     events.flush(FLUSH).await;
     outcome
@@ -189,6 +202,27 @@ impl HeldLease {
         let token = stop.clone();
         let renewing = candidate.map(|mut candidate| {
             tokio::spawn(async move {
+                let ended = candidate.renew(&token).await;
+                (candidate, ended)
+            })
+        });
+        Self { stop, renewing }
+    }
+
+    /// As [`Self::new`] for the second lease of a leader migration, which is still to be taken: `granted` is cancelled when it is
+    /// ours, and `first` depends on it from then on.
+    fn second(candidate: Option<Candidate>, first: Option<Standing>, granted: CancellationToken) -> Self {
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let renewing = candidate.map(|mut candidate| {
+            tokio::spawn(async move {
+                if !candidate.acquire(&token).await {
+                    return (candidate, Ended::Stopped);
+                }
+                if let Some(first) = first {
+                    first.depend_on(candidate.standing());
+                }
+                granted.cancel();
                 let ended = candidate.renew(&token).await;
                 (candidate, ended)
             })
@@ -219,6 +253,8 @@ impl HeldLease {
 struct Parts {
     client: Client,
     standing: Option<Standing>,
+    /// Cancelled when the second lease of a leader migration is ours.
+    granted: CancellationToken,
     config: Arc<Config>,
     metrics: Arc<Metrics>,
     events: Recorder,
@@ -228,7 +264,7 @@ struct Parts {
 
 /// Runs the control loops until stopped.
 async fn lead(parts: Parts, remotes: Remotes) -> anyhow::Result<()> {
-    let Parts { client, standing, config, metrics, events, health, stop } = parts;
+    let Parts { client, standing, granted, config, metrics, events, health, stop } = parts;
     let Some(cluster_id) = cluster::id(config.cluster_id.as_deref(), &client, &stop).await? else { return Ok(()) };
     tracing::info!(cluster_id, cluster_name = config.cluster_name, "leading");
 
@@ -260,7 +296,7 @@ async fn lead(parts: Parts, remotes: Remotes) -> anyhow::Result<()> {
         progress: Progress::default(),
         stop,
     };
-    loops::run(Arc::new(context), health).await
+    loops::run(Arc::new(context), health, &granted).await
 }
 
 /// A provider that is away makes the process not ready, and never unhealthy: a restart would not bring it back.

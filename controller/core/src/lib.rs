@@ -14,6 +14,7 @@ pub mod event_limits;
 pub mod fault;
 pub mod go_duration;
 pub mod labels;
+pub mod leader_migration;
 pub mod lease;
 pub mod lifecycle;
 pub mod names;

@@ -89,7 +89,7 @@ fn generic(config: &Config, flags: &Flags, controllers: &[String]) -> Value {
         },
         "Controllers": controllers,
         "Debugging": {"EnableProfiling": flags.value("profiling").bool(), "EnableContentionProfiling": false},
-        "LeaderMigrationEnabled": false,
+        "LeaderMigrationEnabled": election.migration.is_some(),
     })
 }
 

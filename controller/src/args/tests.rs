@@ -60,7 +60,6 @@ fn every_fault_is_named_with_its_value_and_the_fix() {
         "-x",
         "--version=v1.2.3",
         "--cloud-config=/etc/cloud.conf",
-        "--enable-leader-migration",
         "--webhooks=*",
         "--secure-port",
     ]);
@@ -78,8 +77,6 @@ fn every_fault_is_named_with_its_value_and_the_fix() {
         "--version=\"v1.2.3\": is not true, false or raw; this build reports no version but its own",
         "--cloud-config=\"/etc/cloud.conf\": belongs to the provider daemon: this process holds no cloud settings and no \
          cloud secrets. Give the file to the daemon",
-        "--enable-leader-migration=\"true\": is for moving loops out of a kube-controller-manager with built-in cloud code, \
-         and there is none any more; turn it off in both processes",
         "--webhooks=\"*\": no webhooks are served; upstream has none to serve, either",
     ];
     assert_eq!(all, want);
@@ -134,7 +131,7 @@ fn what_upstreams_manifests_like_to_give_is_told_to_have_no_effect() {
 
 #[test]
 fn a_refused_flag_may_be_given_with_its_default() {
-    flags(&["--enable-leader-migration=false", "--cloud-config=", "--webhooks="]);
+    flags(&["--cloud-config=", "--webhooks="]);
 }
 
 #[test]

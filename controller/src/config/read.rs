@@ -1,9 +1,12 @@
 //! From flags to [`Config`]: what values mean, alone and together. Every fault is gathered.
 
+mod migration;
+
 use std::{collections::BTreeMap, io, net::IpAddr, path::Path};
 
 use controller_core::{
     controllers_flag::{self, Controller},
+    leader_migration::{self, Split},
     lease::Timing,
     provider::Account,
     removal::RemovalSettings,
@@ -14,8 +17,8 @@ use provider_hop::{Endpoint, tls::San};
 
 use super::{
     AdminConfig, AuthenticationConfig, AuthorizationConfig, CertificateSource, Config, KubeConfig,
-    LeaderElectionConfig, LifecycleConfig, NodeConfig, PathBuf, ProviderConfig, RequestHeaderConfig, RouteConfig,
-    ServiceConfig, SniCertificate, TelemetryConfig,
+    LeaderElectionConfig, LifecycleConfig, MigrationConfig, NodeConfig, PathBuf, ProviderConfig, RequestHeaderConfig,
+    RouteConfig, ServiceConfig, SniCertificate, TelemetryConfig,
 };
 use crate::args::{Fault, Faults, Flags, Kind, SECTIONS, Value};
 
@@ -42,13 +45,18 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn config(&mut self) -> Config {
+        let migration = self.leader_migration();
+        let elsewhere = migration.as_ref().map(|(_, split)| split.elsewhere.clone()).unwrap_or_default();
+        let mut controllers = self.controllers();
+        controllers.retain(|controller| !elsewhere.contains(controller));
+        let migration = migration.map(|(lease, split)| MigrationConfig { lease, moved: split.moved });
         Config {
             kube: self.kube(),
             cluster_name: self.cluster_name(),
             cluster_id: self.cluster_id(),
             provider: self.provider(),
-            controllers: self.controllers(),
-            leader_election: self.leader_election(),
+            controllers,
+            leader_election: self.leader_election().map(|election| LeaderElectionConfig { migration, ..election }),
             node: self.node(),
             lifecycle: self.lifecycle(),
             service: self.service(),
@@ -312,7 +320,40 @@ impl Reader<'_> {
             timing,
             name: self.value("leader-elect-resource-name").text().to_owned(),
             namespace: self.value("leader-elect-resource-namespace").text().to_owned(),
+            migration: None,
         })
+    }
+
+    /// The second lease and what runs under it, if there is one.
+    fn leader_migration(&mut self) -> Option<(String, Split)> {
+        let path = self.path("leader-migration-config");
+        if !self.value("enable-leader-migration").bool() {
+            if path.is_some() {
+                self.wrong("leader-migration-config", "is only read with --enable-leader-migration");
+            }
+            return None;
+        }
+        if !self.value("leader-elect").bool() {
+            self.wrong("enable-leader-migration", "needs --leader-elect: it is about a second lease");
+        }
+        let (lease, assignments) = match path.map(|path| (self.file)(&path)) {
+            None => (leader_migration::DEFAULT_LEASE.to_owned(), leader_migration::default_assignments()),
+            // A file that cannot be read is reported with the others.
+            Some(Err(_)) => return None,
+            Some(Ok(bytes)) => match migration::read(&bytes) {
+                Ok(read) => read,
+                Err(problems) => {
+                    for problem in problems {
+                        self.wrong("leader-migration-config", problem);
+                    }
+                    return None;
+                }
+            },
+        };
+        if lease == self.value("leader-elect-resource-name").text() {
+            self.wrong("leader-migration-config", format!("leaderName {lease:?} is that of the first lease"));
+        }
+        Some((lease, leader_migration::split(&assignments)))
     }
 
     fn node(&mut self) -> NodeConfig {

@@ -1,7 +1,7 @@
 //! Leader election on a Lease of the cluster: the requests, timers and Events around [`controller_core::lease`].
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -37,14 +37,25 @@ struct Shared {
     election: Mutex<Election>,
     /// Where the steady clock starts.
     start: Instant,
+    /// A second lease that must not have been lost, either, once it was ours.
+    second: OnceLock<Standing>,
 }
 
 impl Standing {
     /// Whether we lead and may act on it now. Turns false by the clock alone, even if the task that renews is stuck.
     pub fn is_leader(&self) -> bool {
         let now = self.now();
-        let election = self.lock();
-        election.is_leader() && !election.must_step_down(now)
+        let leads = {
+            let election = self.lock();
+            election.is_leader() && !election.must_step_down(now)
+        };
+        leads && self.0.second.get().is_none_or(Self::is_leader)
+    }
+
+    /// From now on this leads only while `second` does, too.
+    pub fn depend_on(&self, second: Self) {
+        // A process takes a second lease once in its life.
+        let _ = self.0.second.set(second);
     }
 
     /// Whether we think we lead long after the lease has run out: something is stuck.
@@ -61,7 +72,7 @@ impl Standing {
     #[cfg(test)]
     pub(crate) fn standby() -> Self {
         let election = Election::new("standby", LeaderElectionConfig::default().timing);
-        Self(Arc::new(Shared { election: Mutex::new(election), start: Instant::now() }))
+        Self(Arc::new(Shared { election: Mutex::new(election), start: Instant::now(), second: OnceLock::new() }))
     }
 
     fn now(&self) -> Moment {
@@ -111,7 +122,7 @@ impl Candidate {
         metrics.app.leader.with([&config.name]).set(0);
         Self {
             api: Api::namespaced(client.clone(), &config.namespace),
-            standing: Standing(Arc::new(Shared { election, start: Instant::now() })),
+            standing: Standing(Arc::new(Shared { election, start: Instant::now(), second: OnceLock::new() })),
             timing,
             identity,
             name: config.name.clone(),

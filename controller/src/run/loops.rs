@@ -7,6 +7,7 @@ use controller_core::{controllers_flag::Controller, provider::Capability};
 use futures::future::{BoxFuture, select_all};
 use rand::seq::SliceRandom as _;
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Health, Scope},
@@ -26,6 +27,15 @@ struct Loop {
     needs: Capability,
     /// Returns when the context is stopped.
     run: fn(Arc<Context>) -> BoxFuture<'static, ()>,
+}
+
+/// What a loop waits for before it starts.
+#[derive(Clone, Debug, Default)]
+struct Start {
+    /// This time.
+    after: Duration,
+    /// The second lease of a leader migration.
+    granted: Option<CancellationToken>,
 }
 
 const ALL: &[Loop] = &[
@@ -53,22 +63,31 @@ fn is_on(controller: Controller, ctx: &Context) -> bool {
     on
 }
 
-/// Runs the loops that are on until the context is stopped and they have ended, at most `--drain-timeout` later.
-pub(super) async fn run(ctx: Arc<Context>, health: Health) -> anyhow::Result<()> {
+/// Runs the loops that are on until the context is stopped and they have ended, at most `--drain-timeout` later. Those that
+/// leader migration moves wait until `granted` is cancelled.
+pub(super) async fn run(ctx: Arc<Context>, health: Health, granted: &CancellationToken) -> anyhow::Result<()> {
     let mut loops: Vec<_> = ALL.iter().copied().filter(|one| is_on(one.controller, &ctx)).collect();
     // As upstream: in no order that anyone could come to rely on.
     loops.shuffle(&mut rand::rng());
-    supervise(ctx, health, loops).await
+    supervise(ctx, health, loops, granted).await
 }
 
-async fn supervise(ctx: Arc<Context>, health: Health, loops: Vec<Loop>) -> anyhow::Result<()> {
+async fn supervise(
+    ctx: Arc<Context>,
+    health: Health,
+    loops: Vec<Loop>,
+    granted: &CancellationToken,
+) -> anyhow::Result<()> {
     if loops.is_empty() {
         tracing::warn!("no control loop is on");
     }
     let mut running = Running::default();
     let mut after = Duration::ZERO;
+    let migration = ctx.config.leader_election.as_ref().and_then(|election| election.migration.as_ref());
     for one in loops {
-        running.start(one, after, Arc::clone(&ctx), health.clone());
+        let moved = migration.is_some_and(|migration| migration.moved.contains(&one.controller));
+        let start = Start { after, granted: moved.then(|| granted.clone()) };
+        running.start(one, start, Arc::clone(&ctx), health.clone());
         after += ctx.config.controller_start_interval.mul_f64(1.0 + rand::random::<f64>());
     }
     tokio::select! {
@@ -92,10 +111,17 @@ struct Running {
 }
 
 impl Running {
-    fn start(&mut self, one: Loop, after: Duration, ctx: Arc<Context>, health: Health) {
+    fn start(&mut self, one: Loop, start: Start, ctx: Arc<Context>, health: Health) {
         let controller = one.controller;
         let handle = self.set.spawn(async move {
-            if ctx.stop.run_until_cancelled(tokio::time::sleep(after)).await.is_none() {
+            let may_start = async {
+                tokio::time::sleep(start.after).await;
+                if let Some(granted) = start.granted {
+                    tracing::info!(controller = controller.name(), "waits for the lease of leader migration");
+                    granted.cancelled().await;
+                }
+            };
+            if ctx.stop.run_until_cancelled(may_start).await.is_none() {
                 return;
             }
             if !offered(one.needs, controller, &ctx).await {

@@ -98,13 +98,22 @@ pub(super) const GENERIC: &[Flag] = &[
 ];
 
 pub(super) const MIGRATION: &[Flag] = &[
-    Flag::new("enable-leader-migration", Kind::Bool, "false", "Move control loops between processes under a second lease.")
-        .refused(
-            "is for moving loops out of a kube-controller-manager with built-in cloud code, and there is none any more; turn \
-             it off in both processes",
-        ),
-    Flag::new("leader-migration-config", Kind::File, "", "File that says which loops run under which lease.")
-        .refused("is only read with --enable-leader-migration, which this program refuses"),
+    Flag::new(
+        "enable-leader-migration",
+        Kind::Bool,
+        "false",
+        "Run some control loops under a second lease, taken after the first, while they move between two components that both \
+         could run them.",
+    ),
+    Flag::new(
+        "leader-migration-config",
+        Kind::File,
+        "",
+        "Upstream's LeaderMigrationConfiguration: the second lease, and which component runs which loops under it. A loop listed \
+         for another component than cloud-controller-manager or * does not run here. When empty, \
+         node-route-controller, service-lb-controller and cloud-node-lifecycle-controller run under lease \
+         cloud-provider-extraction-migration.",
+    ),
 ];
 
 pub(super) const DEBUGGING: &[Flag] = &[

@@ -327,3 +327,44 @@ fn namespaces_are_mapped_to_tenants() {
 fn files_of_flags_without_effect_are_not_looked_at() {
     config(&["--webhook-tls-cert-file=/missing/x", "--cert-dir=/missing/folder"]);
 }
+
+const MIGRATION: &str = r"
+apiVersion: controllermanager.config.k8s.io/v1
+kind: LeaderMigrationConfiguration
+leaderName: moving
+controllerLeaders:
+  - {name: service-lb-controller, component: cloud-controller-manager}
+  - {name: route, component: kube-controller-manager}
+";
+
+#[test]
+fn leader_migration_says_what_runs_where() {
+    let all = ["--provider=unix:p.sock", "--enable-leader-migration", "--leader-migration-config=/m"];
+    let config = from(&all, MIGRATION).expect("valid");
+    let migration = config.leader_election.and_then(|election| election.migration).expect("on");
+    assert_eq!((migration.lease.as_str(), migration.moved), ("moving", [Controller::Service].into()));
+    assert!(!config.controllers.contains(&Controller::Route), "another component's");
+    assert_eq!(config.controllers.len(), 3);
+
+    let config = self::config(&["--enable-leader-migration"]);
+    let migration = config.leader_election.and_then(|election| election.migration).expect("on");
+    assert_eq!((migration.lease.as_str(), migration.moved.len()), ("cloud-provider-extraction-migration", 3));
+    assert_eq!(config.controllers.len(), 4);
+    assert_eq!(self::config(&[]).leader_election.and_then(|election| election.migration), None);
+}
+
+#[test]
+fn leader_migration_that_cannot_be_is_refused() {
+    let check = |arguments: &[&str], words: &str| {
+        let found = faults(arguments);
+        assert!(found.iter().any(|fault| fault.contains(words)), "{arguments:?}: {found:?} does not say {words}");
+    };
+    check(&["--leader-migration-config=/m"], "only read with --enable-leader-migration");
+    check(&["--enable-leader-migration", "--leader-elect=false"], "needs --leader-elect");
+    check(&["--enable-leader-migration", "--leader-migration-config=/m"], "is no LeaderMigrationConfiguration");
+    check(&["--enable-leader-migration", "--leader-migration-config=/missing/m"], "cannot be read");
+    check(
+        &["--enable-leader-migration", "--leader-elect-resource-name=cloud-provider-extraction-migration"],
+        "is that of the first lease",
+    );
+}

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    config::Config,
+    config::{Config, LeaderElectionConfig, MigrationConfig},
     provider::testing::{self, Daemon},
     reconcile::fixtures,
 };
@@ -22,6 +22,11 @@ fn context(daemon: &Daemon, config: Config) -> Arc<Context> {
     fixtures::context_with(daemon, config).0
 }
 
+/// Runs the loops; none of them is moved.
+async fn supervised(ctx: Arc<Context>, loops: Vec<Loop>) -> anyhow::Result<()> {
+    supervise(ctx, Health::default(), loops, &CancellationToken::new()).await
+}
+
 fn running(ctx: &Context, controller: Controller) -> i64 {
     ctx.metrics.app.running.with([controller.name(), MANAGER]).get()
 }
@@ -30,7 +35,7 @@ fn running(ctx: &Context, controller: Controller) -> i64 {
 async fn a_loop_that_panics_takes_the_process_with_it() {
     let ctx = context(&Daemon::new(), Config::default());
     let panicking = one(|_| Box::pin(async { panic!("out of ideas") }));
-    let supervised = supervise(Arc::clone(&ctx), Health::default(), vec![orderly(), panicking]);
+    let supervised = supervised(Arc::clone(&ctx), vec![orderly(), panicking]);
     let text = supervised.await.expect_err("panicked").to_string();
     assert!(text.contains("cloud-node-controller panicked") && text.contains("out of ideas"), "{text}");
     assert_eq!(running(&ctx, Controller::Service), 0, "the others have ended in order");
@@ -40,7 +45,7 @@ async fn a_loop_that_panics_takes_the_process_with_it() {
 async fn a_loop_that_ends_by_itself_is_a_failure() {
     let ctx = context(&Daemon::new(), Config::default());
     let ending = one(|_| Box::pin(async {}));
-    let error = supervise(ctx, Health::default(), vec![orderly(), ending]).await.expect_err("ended");
+    let error = supervised(ctx, vec![orderly(), ending]).await.expect_err("ended");
     assert_eq!(error.to_string(), "cloud-node-controller ended though it was not stopped");
 }
 
@@ -53,7 +58,7 @@ async fn stopping_waits_for_work_under_way() {
             tokio::time::sleep(20 * SECOND).await;
         })
     });
-    let supervised = tokio::spawn(supervise(Arc::clone(&ctx), Health::default(), vec![slow, orderly()]));
+    let supervised = tokio::spawn(supervised(Arc::clone(&ctx), vec![slow, orderly()]));
     tokio::time::sleep(SECOND).await;
     assert_eq!((running(&ctx, Controller::Node), running(&ctx, Controller::Service)), (1, 1));
     let stopped = tokio::time::Instant::now();
@@ -68,7 +73,7 @@ async fn stopping_waits_no_longer_than_the_drain_timeout() {
     let config = Config { drain_timeout: 3 * SECOND, ..Config::default() };
     let ctx = context(&Daemon::new(), config);
     let stuck = one(|_| Box::pin(std::future::pending()));
-    let supervised = tokio::spawn(supervise(Arc::clone(&ctx), Health::default(), vec![stuck]));
+    let supervised = tokio::spawn(supervised(Arc::clone(&ctx), vec![stuck]));
     tokio::time::sleep(SECOND).await;
     let stopped = tokio::time::Instant::now();
     ctx.stop.cancel();
@@ -85,7 +90,7 @@ async fn a_loop_waits_for_a_provider_that_offers_what_it_needs() {
         Ok(answer)
     });
     let ctx = context(&daemon, Config::default());
-    let supervised = tokio::spawn(supervise(Arc::clone(&ctx), Health::default(), vec![orderly()]));
+    let supervised = tokio::spawn(supervised(Arc::clone(&ctx), vec![orderly()]));
     tokio::time::sleep(5 * SECOND).await;
     assert!(ctx.providers.all()[0].info().is_some(), "it shook hands");
     assert_eq!(running(&ctx, Controller::Service), 0);
@@ -103,7 +108,10 @@ async fn a_loop_without_a_sign_of_life_makes_the_process_unhealthy() {
     let ctx = context(&Daemon::new(), Config::default());
     let health = Health::default();
     let wedged = one(|_| Box::pin(std::future::pending()));
-    tokio::spawn(supervise(Arc::clone(&ctx), health.clone(), vec![wedged]));
+    tokio::spawn({
+        let (ctx, health) = (Arc::clone(&ctx), health.clone());
+        async move { supervise(ctx, health, vec![wedged], &CancellationToken::new()).await }
+    });
     tokio::time::sleep(SECOND).await;
     assert!(health.is_live());
     tokio::time::sleep(STUCK + SECOND).await;
@@ -117,7 +125,7 @@ async fn loops_start_apart_when_asked_to() {
     let config = Config { controller_start_interval: 10 * SECOND, ..Config::default() };
     let ctx = context(&Daemon::new(), config);
     let waiting = one(|ctx| Box::pin(async move { ctx.stop.cancelled().await }));
-    let supervised = tokio::spawn(supervise(Arc::clone(&ctx), Health::default(), vec![orderly(), waiting]));
+    let supervised = tokio::spawn(supervised(Arc::clone(&ctx), vec![orderly(), waiting]));
     tokio::time::sleep(9 * SECOND).await;
     assert_eq!((running(&ctx, Controller::Service), running(&ctx, Controller::Node)), (1, 0));
     tokio::time::sleep(12 * SECOND).await;
@@ -135,4 +143,26 @@ async fn routes_need_their_flags() {
     assert!(is_on(Controller::Route, &context(&Daemon::new(), config.clone())));
     config.controllers.remove(&Controller::Route);
     assert!(!is_on(Controller::Route, &context(&Daemon::new(), config)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_moved_waits_for_the_second_lease_and_nothing_else_does() {
+    let mut config = Config::default();
+    let migration = MigrationConfig { lease: "second".into(), moved: [Controller::Service].into() };
+    config.leader_election =
+        Some(LeaderElectionConfig { migration: Some(migration), ..LeaderElectionConfig::default() });
+    let ctx = context(&Daemon::new(), config);
+    let granted = CancellationToken::new();
+    let stays = one(|ctx| Box::pin(async move { ctx.stop.cancelled().await }));
+    let running_loops = tokio::spawn({
+        let (ctx, granted) = (Arc::clone(&ctx), granted.clone());
+        async move { supervise(ctx, Health::default(), vec![orderly(), stays], &granted).await }
+    });
+    tokio::time::sleep(60 * SECOND).await;
+    assert_eq!((running(&ctx, Controller::Node), running(&ctx, Controller::Service)), (1, 0));
+    granted.cancel();
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(running(&ctx, Controller::Service), 1);
+    ctx.stop.cancel();
+    running_loops.await.expect("no panic").expect("an orderly end");
 }
