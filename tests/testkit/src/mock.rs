@@ -139,6 +139,8 @@ pub struct LoadBalancerView {
     pub ports: Vec<u16>,
     /// Its members.
     pub members: Vec<Value>,
+    /// Pods it sends to directly.
+    pub pods: Vec<Value>,
     /// How often it was changed after it was made.
     pub updates: u64,
 }

@@ -7,4 +7,8 @@ mod kills;
 mod leader;
 mod main_job;
 mod manifests;
+mod pods;
 mod service_writes;
+mod serving;
+mod traces;
+mod two_clouds;
