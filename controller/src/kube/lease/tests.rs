@@ -249,3 +249,25 @@ fn the_identity_is_the_hostname_and_something_unique() {
     let (host, unique) = a.rsplit_once('_').expect("an underscore");
     assert!(!host.is_empty() && unique.len() == 36, "{a}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_has_taken_a_second_lease_leads_only_with_both() {
+    let (first, second) = (FakeCluster::default(), FakeCluster::default());
+    let (mut leader, _, _) = first.candidate("a");
+    let (mut moved, line, _) = second.candidate("a");
+    let stop = CancellationToken::new();
+    assert!(leader.acquire(&stop).await && leader.standing().is_leader());
+    assert!(moved.acquire(&stop).await);
+    leader.standing().depend_on(moved.standing());
+    assert!(leader.standing().is_leader());
+    line.set(Fault::Hangs);
+    let renewing = leader.standing();
+    let (ended, ()) = tokio::join!(moved.renew(&stop), async {
+        for _ in 0..8 {
+            tokio::time::sleep(SECOND).await;
+            leader.attempt().await;
+        }
+    });
+    assert_eq!(ended, Ended::Lost);
+    assert!(!renewing.is_leader(), "its own lease is fresh, the second is lost");
+}

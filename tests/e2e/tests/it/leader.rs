@@ -17,8 +17,12 @@ const ELECT: [&str; 4] = [
 ];
 
 async fn holder(world: &World) -> Result<String> {
+    holder_of(world, "cloud-controller-manager").await
+}
+
+async fn holder_of(world: &World, lease: &str) -> Result<String> {
     let leases = Api::<Lease>::namespaced(world.client.clone(), "kube-system");
-    let lease = leases.get("cloud-controller-manager").await?;
+    let lease = leases.get(lease).await?;
     let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
     ensure!(!holder.is_empty(), "nobody holds the lease");
     Ok(holder)
@@ -78,5 +82,26 @@ async fn a_leader_that_cannot_renew_ends_before_another_can_lead() -> Result<()>
     ensure!(!exit.success(), "losing the lease is no success");
     world.plane.start_apiserver().await?;
     world.see("the second controller leads", async || holder(&world).await).await?;
+    second.ensure_running()
+}
+
+#[tokio::test]
+async fn loops_that_move_run_under_a_second_lease_and_are_handed_over_with_it() -> Result<()> {
+    const SECOND: &str = "cloud-provider-extraction-migration";
+    let args: Vec<&str> = ELECT.into_iter().chain(["--enable-leader-migration"]).collect();
+    let controller_args = args.iter().map(|&arg| arg.to_owned()).collect();
+    let mut world = World::start(Settings { controller_args, ..Settings::default() }).await?;
+    world.join(1).await?;
+    world.expose("web", 8080).await?;
+    let former = holder(&world).await?;
+    ensure!(holder_of(&world, SECOND).await? == former, "another process holds the second lease");
+
+    let second = world.another_controller("second", &args).await?;
+    let exit = world.controller.stop().await?;
+    ensure!(exit.success(), "the first ended with {exit}");
+    taken_over(&mut world, &former).await?;
+    // Services are among what moves by default.
+    world.expose("more", 8081).await?;
+    ensure!(holder_of(&world, SECOND).await? == holder(&world).await?, "the leases are apart");
     second.ensure_running()
 }
