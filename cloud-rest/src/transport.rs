@@ -151,6 +151,14 @@ impl Transport {
         }
     }
 
+    /// Sends a request as it is, unsigned: to a machine's metadata service. The error says why there is no answer.
+    pub async fn plain(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
+        let Response { status, headers, body } = self.send(request, None).await.map_err(|broken| broken.message)?;
+        let mut response = http::Response::new(body);
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
+        Ok(response)
+    }
+
     async fn exchange(&self, request: reqwest::Request) -> Result<Response, Broken> {
         let mut response = self.http.execute(request).await.map_err(|error| broken(&error))?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));

@@ -1,7 +1,8 @@
-//! Notice of changed files.
+//! Notice of changed files: told when their content differs, not when they are merely touched.
 
 use std::{
     collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Files that belong together rarely change in one instant; this long after the last change they are read.
 const SETTLE: Duration = Duration::from_millis(250);
 
-/// Calls back when files may have changed; ends when dropped.
+/// Calls back when files have changed; ends when dropped.
 #[must_use = "watching ends when this is dropped"]
 #[derive(Debug)]
 pub struct Watch {
@@ -28,8 +29,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches files and folders. The folders that hold the files are watched, not the files: mounted Secrets change by swapping a
-    /// link beside them. `changed` is called too often rather than too rarely, one call at a time.
+    /// Watches files and folders, for changes from now on. The folders that hold the files are watched, not the files: mounted
+    /// Secrets change by swapping a link beside them. `changed` runs once at a time.
     pub fn start<F: Future<Output = ()> + Send>(
         paths: &[PathBuf],
         mut changed: impl FnMut() -> F + Send + 'static,
@@ -42,6 +43,8 @@ impl Watch {
                 None
             }
         };
+        let paths = paths.to_vec();
+        let mut content = digest(&paths);
         let task = tokio::spawn(async move {
             let mut look = interval_at(Instant::now() + LOOK, LOOK);
             look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -50,7 +53,11 @@ impl Watch {
                     () = notice.notified() => settle(&notice).await,
                     _ = look.tick() => {}
                 }
-                changed().await;
+                let now = digest(&paths);
+                if now != content {
+                    content = now;
+                    changed().await;
+                }
             }
         });
         Self { task, _watcher: watcher }
@@ -61,6 +68,23 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// What tells one content from another; the content itself, which may be secret, is not kept.
+fn digest(paths: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for path in paths {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            let files: BTreeSet<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+            for file in files {
+                (&file, std::fs::read(&file).ok()).hash(&mut hasher);
+            }
+        } else {
+            (path, std::fs::read(path).ok()).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 fn watcher(paths: &[PathBuf], notice: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
@@ -116,6 +140,17 @@ mod tests {
         std::fs::write(&file, "a").unwrap();
         let (_watch, mut noticed) = watch(&file);
         std::fs::write(&file, "b").unwrap();
+        timeout(LIMIT, noticed.recv()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_as_it_was_is_no_news() {
+        let folder = tempfile::TempDir::new().unwrap();
+        std::fs::write(folder.path().join("key"), "a").unwrap();
+        let (_watch, mut noticed) = watch(folder.path());
+        std::fs::write(folder.path().join("key"), "a").unwrap();
+        timeout(SETTLE * 4, noticed.recv()).await.unwrap_err();
+        std::fs::write(folder.path().join("key"), "b").unwrap();
         timeout(LIMIT, noticed.recv()).await.unwrap().unwrap();
     }
 

@@ -26,3 +26,6 @@ pub use run::run;
 
 /// The provider's name, and the domain of errors that are the cloud's.
 pub const PROVIDER: &str = "huaweicloud";
+
+/// What the cloud is told who calls.
+const USER_AGENT: &str = concat!("provider-huawei/", env!("CARGO_PKG_VERSION"));

@@ -172,7 +172,7 @@ fn last_look(limit: f64) -> Duration {
 
 /// How many calls may go at once after a rest: few, as clouds count in short windows.
 fn burst(rate: f64) -> f64 {
-    (rate / 4.0).clamp(2.0, 10.0)
+    (rate / 4.0).clamp(4.0, 10.0)
 }
 
 #[cfg(test)]

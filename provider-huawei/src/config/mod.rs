@@ -23,9 +23,16 @@ use crate::endpoints::{Endpoints, Service, Templates, base_url, without_version}
 /// Reads an environment variable; a function, so that tests need no process environment.
 pub type Environment<'a> = &'a (dyn Fn(&str) -> Option<String> + Send + Sync);
 
+/// The process's own environment.
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// One account profile's configuration, complete and checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// The file it was read from, if it was one.
+    pub file: Option<PathBuf>,
     /// Region id.
     pub region: String,
     /// Project id, if it is given.
@@ -44,6 +51,13 @@ pub struct Config {
     pub agency: Option<Agency>,
     /// Connections.
     pub connection: Connection,
+}
+
+impl Config {
+    /// Whether another configuration differs in more than its keys: such a change needs a restart.
+    pub fn differs_beyond_keys(&self, other: &Self) -> bool {
+        Self { keys: self.keys.clone(), ..other.clone() } != *self
+    }
 }
 
 /// The section `Vpc`.
@@ -192,8 +206,12 @@ impl Default for Draft {
 pub fn load(path: &Path, environment: Environment<'_>) -> Result<Loaded, Faults> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Faults(vec![format!("cloud-config {}: {error}", path.display())]))?;
-    parse(&text, environment)
-        .map_err(|Faults(faults)| Faults(faults.iter().map(|fault| format!("{}: {fault}", path.display())).collect()))
+    let loaded = parse(&text, environment);
+    let loaded = loaded.map(|mut loaded| {
+        loaded.config.file = Some(path.to_owned());
+        loaded
+    });
+    loaded.map_err(|Faults(faults)| Faults(faults.iter().map(|fault| format!("{}: {fault}", path.display())).collect()))
 }
 
 /// Reads a file's text.
@@ -226,9 +244,8 @@ pub fn parse(text: &str, environment: Environment<'_>) -> Result<Loaded, Faults>
 }
 
 impl Draft {
-    fn finish(mut self, environment: Environment<'_>, faults: &mut Vec<String>) -> Option<Config> {
+    fn finish(self, environment: Environment<'_>, faults: &mut Vec<String>) -> Option<Config> {
         let profile = self.chosen_profile(faults);
-        self.vpc = std::mem::take(&mut self.vpc);
         if self.region.is_empty() {
             faults.push("[Global] region is missing: name the region, such as `ap-southeast-1`".to_owned());
         }
@@ -239,6 +256,7 @@ impl Draft {
         let agency = self.agency(faults);
         let endpoints = self.endpoints(&profile, environment, faults);
         Some(Config {
+            file: None,
             region: self.region,
             project_id: self.project_id.or_else(|| set(environment, "HUAWEICLOUD_SDK_PROJECT_ID")),
             enterprise_project_id: self.enterprise_project_id,
