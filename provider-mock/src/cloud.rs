@@ -47,7 +47,10 @@ use self::{
     journal::Journal,
     world::{Change, Mutation, World},
 };
-use crate::{scenario::Scenario, traffic::Traffic};
+use crate::{
+    scenario::Scenario,
+    traffic::{Balanced, Traffic},
+};
 
 /// Events kept for assertions.
 const HISTORY: usize = 10_000;
@@ -296,7 +299,7 @@ impl State {
     fn carry_everything(&mut self) {
         let Some(traffic) = &mut self.traffic else { return };
         for object in self.world.load_balancers() {
-            traffic.apply(object, &self.world.members(object.members));
+            Balanced::carry(traffic, object, &self.world.members(object.members));
         }
     }
 

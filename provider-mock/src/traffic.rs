@@ -1,17 +1,18 @@
-//! Carries the TCP traffic of load balancers on loopback, so that a test or a demo ends with a request answered.
+//! Carries the TCP traffic of load balancers on loopback, so that a test or a demo ends with a request answered. It knows
+//! nothing of this cloud: a [`Target`] says where connections go, and the simulators of real clouds bring their own.
 //!
-//! Every load balancer has an address of its own in 127.0.0.0/8 and listens there on the Service's ports. A connection goes
-//! to a member's internal IP and node port (or to a pod). UDP and SCTP listeners exist but carry nothing. Addresses other
-//! than 127.0.0.1 work on Linux without set-up; other systems need them added to the loopback interface first.
+//! Every load balancer has an address of its own in 127.0.0.0/8 and listens there on its ports. Addresses other than
+//! 127.0.0.1 work on Linux without set-up; other systems need them added to the loopback interface first.
 
 mod balance;
+mod balanced;
 mod health;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::poll_fn,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, PoisonError, RwLock, Weak},
     task::Poll,
     time::Duration,
@@ -26,7 +27,9 @@ use tokio::{
 };
 
 use self::balance::Balancer;
-use crate::cloud::{Attributes, Listener, LoadBalancer, MemberSet, Protocol};
+pub(crate) use self::balanced::Balanced;
+pub use self::health::HealthCheck;
+use crate::cloud::Protocol;
 
 /// How long a member may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -43,16 +46,14 @@ pub struct PortFault {
 }
 
 /// The traffic of all load balancers of a cloud.
-#[derive(Debug)]
 pub struct Traffic {
     runtime: Handle,
     carried: BTreeMap<String, Carried>,
 }
 
 /// A load balancer whose traffic is carried.
-#[derive(Debug)]
 struct Carried {
-    target: Arc<RwLock<Arc<Target>>>,
+    target: Current,
     ports: BTreeMap<u16, Result<Port, PortFault>>,
 }
 
@@ -65,19 +66,34 @@ struct Port {
     task: AbortHandle,
 }
 
+impl std::fmt::Debug for Traffic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Traffic").field("carried", &self.carried.keys()).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Port {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-/// Where connections go at present.
-#[derive(Debug, Default)]
-struct Target {
-    listeners: Vec<Listener>,
-    attributes: Attributes,
-    members: Arc<MemberSet>,
+/// Where the connections of a load balancer go at present.
+pub trait Target: Send + Sync + 'static {
+    /// Whether a client may connect.
+    fn admits(&self, client: IpAddr) -> bool;
+
+    /// The members of a port that take new connections.
+    fn members(&self, port: u16) -> Vec<SocketAddr>;
+
+    /// What tells whether a member is well, when it has to be asked.
+    fn health_check(&self, port: u16, member: SocketAddr) -> Option<HealthCheck>;
+
+    /// For how long the connections of one client go to one member.
+    fn client_ip_affinity(&self) -> Option<Duration>;
 }
+
+type Current = Arc<RwLock<Arc<dyn Target>>>;
 
 impl Traffic {
     /// Carries traffic on the runtime of the caller.
@@ -88,28 +104,20 @@ impl Traffic {
         Self { runtime: Handle::current(), carried: BTreeMap::new() }
     }
 
-    /// Brings the ports and members of a load balancer up to date. A port that could not be had is tried again.
-    pub(crate) fn apply(&mut self, object: &LoadBalancer, members: &Arc<MemberSet>) {
-        if object.gone_at.is_some() {
-            return self.remove(&object.id);
-        }
-        let target = Arc::new(Target {
-            listeners: object.listeners.clone(),
-            attributes: object.attributes.clone().unwrap_or_default(),
-            members: Arc::clone(members),
-        });
+    /// Brings the ports and the target of a load balancer up to date. A port that could not be had is tried again.
+    pub fn carry(&mut self, id: &str, address: IpAddr, ports: &BTreeSet<u16>, target: Arc<dyn Target>) {
         let carried = self
             .carried
-            .entry(object.id.clone())
-            .or_insert_with(|| Carried { target: Arc::default(), ports: BTreeMap::new() });
+            .entry(id.to_owned())
+            .or_insert_with(|| Carried { target: Arc::new(RwLock::new(Arc::clone(&target))), ports: BTreeMap::new() });
         *carried.target.write().unwrap_or_else(PoisonError::into_inner) = target;
-        carried.ports.retain(|port, state| state.is_ok() && object.listener(Protocol::Tcp, *port).is_some());
-        for listener in object.listeners.iter().filter(|listener| listener.protocol == Protocol::Tcp) {
-            let address = SocketAddr::from((object.address, listener.port));
-            carried.ports.entry(listener.port).or_insert_with(|| {
+        carried.ports.retain(|port, state| state.is_ok() && ports.contains(port));
+        for port in ports {
+            let address = SocketAddr::from((address, *port));
+            carried.ports.entry(*port).or_insert_with(|| {
                 listen(&self.runtime, address, Arc::clone(&carried.target)).map_err(|error| PortFault {
                     protocol: Protocol::Tcp,
-                    port: listener.port,
+                    port: *port,
                     message: format!("cannot listen on {address}: {error}"),
                 })
             });
@@ -117,18 +125,18 @@ impl Traffic {
     }
 
     /// Ends the traffic of a load balancer, open connections too.
-    pub(crate) fn remove(&mut self, id: &str) {
+    pub fn remove(&mut self, id: &str) {
         self.carried.remove(id);
     }
 
     /// The ports of a load balancer that could not be had.
-    pub(crate) fn faults(&self, id: &str) -> Vec<PortFault> {
+    pub fn faults(&self, id: &str) -> Vec<PortFault> {
         let ports = self.carried.get(id).into_iter().flat_map(|carried| carried.ports.values());
         ports.filter_map(|port| port.as_ref().err()).cloned().collect()
     }
 }
 
-fn listen(runtime: &Handle, address: SocketAddr, target: Arc<RwLock<Arc<Target>>>) -> io::Result<Port> {
+fn listen(runtime: &Handle, address: SocketAddr, target: Current) -> io::Result<Port> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     let _guard = runtime.enter();
@@ -147,7 +155,7 @@ async fn next(listener: &Weak<TcpListener>) -> Option<io::Result<(TcpStream, Soc
 }
 
 /// Accepts until aborted, which cuts the connections as well.
-async fn accept(listener: Weak<TcpListener>, port: u16, target: Arc<RwLock<Arc<Target>>>) {
+async fn accept(listener: Weak<TcpListener>, port: u16, target: Current) {
     let mut connections = JoinSet::new();
     let balancer = Arc::new(Balancer::default());
     loop {
@@ -169,15 +177,15 @@ async fn accept(listener: Weak<TcpListener>, port: u16, target: Arc<RwLock<Arc<T
     }
 }
 
-async fn carry(mut client: TcpStream, from: SocketAddr, port: u16, target: Arc<Target>, balancer: Arc<Balancer>) {
+async fn carry(mut client: TcpStream, from: SocketAddr, port: u16, target: Arc<dyn Target>, balancer: Arc<Balancer>) {
     if !target.admits(from.ip()) {
         tracing::debug!(%from, port, "outside the source ranges");
         return;
     }
     let mut failed = Vec::new();
-    while let Some(member) = balancer.choose(&target, port, from.ip(), &failed).await {
+    while let Some(member) = balancer.choose(&*target, port, from.ip(), &failed).await {
         if let Ok(Ok(mut server)) = timeout(CONNECT_TIMEOUT, TcpStream::connect(member)).await {
-            balancer.keep(&target, from.ip(), member);
+            balancer.keep(&*target, from.ip(), member);
             // Either side may hang up as it likes.
             let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             return;

@@ -9,7 +9,7 @@ use super::{
     load_balancer::ready_at,
     world::Change,
 };
-use crate::traffic::PortFault;
+use crate::traffic::{Balanced, PortFault};
 
 /// A load balancer to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -284,7 +284,7 @@ impl State {
         if let Some(traffic) = &mut self.traffic
             && let Some(object) = self.world.load_balancer(id)
         {
-            traffic.apply(object, &self.world.members(object.members));
+            Balanced::carry(traffic, object, &self.world.members(object.members));
         }
     }
 

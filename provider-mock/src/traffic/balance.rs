@@ -7,10 +7,9 @@ use std::{
     time::Duration,
 };
 
-use ipnet::IpNet;
 use tokio::time::Instant;
 
-use super::{Target, health};
+use super::{Target, health::HealthCheck};
 
 /// How long a member that refused a connection is passed over while there are others.
 const DEAD_FOR: Duration = Duration::from_secs(2);
@@ -19,35 +18,11 @@ const HEALTH_FOR: Duration = Duration::from_secs(1);
 /// Most clients whose member is remembered.
 const AFFINITIES: usize = 10_000;
 
-impl Target {
-    /// Whether a client may connect.
-    pub(super) fn admits(&self, client: IpAddr) -> bool {
-        let ranges = &self.attributes.source_ranges;
-        ranges.is_empty()
-            || ranges.iter().filter_map(|range| range.parse::<IpNet>().ok()).any(|range| range.contains(&client))
-    }
-
-    /// The members of a port that take new connections.
-    fn members_of(&self, port: u16) -> Vec<SocketAddr> {
-        let Some(listener) = self.listeners.iter().find(|listener| listener.port == port) else { return Vec::new() };
-        let nodes = self
-            .members
-            .nodes
-            .iter()
-            .filter(|node| !node.draining)
-            .filter_map(|node| Some(SocketAddr::new(node.address?, listener.node_port?)));
-        let pods = self.members.pods.iter().filter(|pod| !pod.draining && *pod.port_name == *listener.name);
-        // With pods the nodes are not asked: they would lead to the same pods by a detour.
-        let pods: Vec<_> = pods.map(|pod| SocketAddr::new(pod.address, pod.port)).collect();
-        if pods.is_empty() { nodes.collect() } else { pods }
-    }
-}
-
 #[derive(Debug, Default)]
 struct Memory {
     next: usize,
     dead: HashMap<SocketAddr, Instant>,
-    health: HashMap<IpAddr, (bool, Instant)>,
+    health: HashMap<HealthCheck, (bool, Instant)>,
     affinity: HashMap<IpAddr, (SocketAddr, Instant)>,
 }
 
@@ -59,24 +34,27 @@ impl Balancer {
     /// The member for a connection of `client` that `failed` did not take. `None`: there is none.
     pub(super) async fn choose(
         &self,
-        target: &Target,
+        target: &dyn Target,
         port: u16,
         client: IpAddr,
         failed: &[SocketAddr],
     ) -> Option<SocketAddr> {
-        let mut members = target.members_of(port);
+        let mut members = target.members(port);
         members.retain(|member| !failed.contains(member));
         for member in self.in_turn(target, members, client) {
-            match target.attributes.health_check_node_port {
-                Some(port) if !self.is_healthy(member.ip(), port).await => {}
-                _ => return Some(member),
+            let healthy = match target.health_check(port, member) {
+                Some(check) => self.is_healthy(check).await,
+                None => true,
+            };
+            if healthy {
+                return Some(member);
             }
         }
         None
     }
 
     /// The members in the order they are to be tried.
-    fn in_turn(&self, target: &Target, mut members: Vec<SocketAddr>, client: IpAddr) -> Vec<SocketAddr> {
+    fn in_turn(&self, target: &dyn Target, mut members: Vec<SocketAddr>, client: IpAddr) -> Vec<SocketAddr> {
         if members.is_empty() {
             return members;
         }
@@ -88,7 +66,7 @@ impl Balancer {
         members.rotate_left(turn);
         // Stable: those that are down come last, for when there is no other.
         members.sort_by_key(|member| memory.dead.contains_key(member));
-        if target.attributes.client_ip_affinity.is_some()
+        if target.client_ip_affinity().is_some()
             && let Some((member, until)) = memory.affinity.get(&client)
             && *until > now
             && let Some(at) = members.iter().position(|other| other == member)
@@ -98,21 +76,21 @@ impl Balancer {
         members
     }
 
-    async fn is_healthy(&self, member: IpAddr, port: u16) -> bool {
-        let known = self.memory().health.get(&member).copied();
+    async fn is_healthy(&self, check: HealthCheck) -> bool {
+        let known = self.memory().health.get(&check).copied();
         if let Some((healthy, until)) = known
             && until > Instant::now()
         {
             return healthy;
         }
-        let healthy = health::check(SocketAddr::new(member, port)).await;
-        self.memory().health.insert(member, (healthy, Instant::now() + HEALTH_FOR));
+        let healthy = check.passes().await;
+        self.memory().health.insert(check, (healthy, Instant::now() + HEALTH_FOR));
         healthy
     }
 
     /// Remembers which member a client got.
-    pub(super) fn keep(&self, target: &Target, client: IpAddr, member: SocketAddr) {
-        let Some(duration) = target.attributes.client_ip_affinity else { return };
+    pub(super) fn keep(&self, target: &dyn Target, client: IpAddr, member: SocketAddr) {
+        let Some(duration) = target.client_ip_affinity() else { return };
         let now = Instant::now();
         let mut memory = self.memory();
         if memory.affinity.len() >= AFFINITIES {

@@ -1,4 +1,4 @@
-//! Kubernetes' health check of `externalTrafficPolicy: Local`: a member is in when `GET /healthz` answers 200.
+//! Health checks of members.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -10,14 +10,40 @@ use tokio::{
 
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Whether the member answers 200 in time.
-pub(super) async fn check(address: SocketAddr) -> bool {
-    matches!(timeout(PATIENCE, status_line(address)).await, Ok(Ok(line)) if is_ok(&line))
+/// What a member has to answer to be in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HealthCheck {
+    /// It accepts connections here.
+    Tcp(SocketAddr),
+    /// It answers 200 to a `GET` here.
+    Http {
+        /// Where.
+        at: SocketAddr,
+        /// Of which path.
+        path: String,
+    },
 }
 
-async fn status_line(address: SocketAddr) -> io::Result<Vec<u8>> {
+impl HealthCheck {
+    /// Kubernetes' health check of `externalTrafficPolicy: Local`.
+    pub fn of_node(at: SocketAddr) -> Self {
+        Self::Http { at, path: "/healthz".to_owned() }
+    }
+
+    /// Whether the member answers as it should, in time.
+    pub(super) async fn passes(&self) -> bool {
+        match self {
+            Self::Tcp(at) => matches!(timeout(PATIENCE, TcpStream::connect(at)).await, Ok(Ok(_))),
+            Self::Http { at, path } => {
+                matches!(timeout(PATIENCE, status_line(*at, path)).await, Ok(Ok(line)) if is_ok(&line))
+            }
+        }
+    }
+}
+
+async fn status_line(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     // "HTTP/1.1 200"
     let mut line = vec![0; 12];
