@@ -1,1 +1,4 @@
-//! REST simulators of the clouds: as strict as the clouds themselves, over one engine.
+#![doc = include_str!("../README.md")]
+
+pub mod engine;
+pub mod huawei;

@@ -1,0 +1,181 @@
+//! Carries the TCP traffic of the cloud's load balancers on loopback.
+//!
+//! A cloud's addresses are played by addresses of 127.0.0.0/8: `a.b.c.d` by `127.N.c.d`, where N is the simulator's own, so that
+//! several run side by side. Frontends and members alike: who wants to be the member 192.168.0.12 listens on 127.N.0.12.
+//! An address that is on loopback anyway plays itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use provider_mock::traffic::{HealthCheck, Target};
+
+/// Who may connect to a listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sources {
+    /// Everybody.
+    #[default]
+    All,
+    /// Who is in one of the ranges.
+    Only(Vec<IpNet>),
+    /// Who is in none of the ranges.
+    Not(Vec<IpNet>),
+}
+
+/// How members are asked whether they are well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Port to ask at; absent: the member's own.
+    pub port: Option<u16>,
+    /// Path of a `GET`; absent: it is enough that they accept.
+    pub path: Option<String>,
+}
+
+/// Something to be listened on: one listener at one address of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frontend {
+    /// Address, as the cloud has it.
+    pub address: IpAddr,
+    /// TCP port.
+    pub port: u16,
+    /// Members that take connections, by the cloud's addresses.
+    pub members: Vec<SocketAddr>,
+    /// Who may connect.
+    pub sources: Sources,
+    /// How members are asked whether they are well.
+    pub probe: Option<Probe>,
+    /// For how long the connections of one client go to one member.
+    pub affinity: Option<Duration>,
+}
+
+/// The traffic of a cloud.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    carrier: provider_mock::traffic::Traffic,
+    stage: Stage,
+    carried: BTreeMap<(IpAddr, u16), Frontend>,
+}
+
+/// Which addresses play the cloud's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stage(pub(crate) u8);
+
+impl Stage {
+    /// The address on loopback that plays an address of the cloud.
+    pub(crate) fn of(self, address: IpAddr) -> IpAddr {
+        let [.., c, d] = match address {
+            address if address.is_loopback() => return address,
+            IpAddr::V4(address) => address.octets(),
+            IpAddr::V6(address) => {
+                let octets = address.octets();
+                [0, 0, octets[14], octets[15]]
+            }
+        };
+        Ipv4Addr::new(127, self.0, c, d).into()
+    }
+
+    fn at(self, address: SocketAddr) -> SocketAddr {
+        SocketAddr::new(self.of(address.ip()), address.port())
+    }
+}
+
+impl Traffic {
+    /// On the runtime of the caller.
+    pub(crate) fn on_this_runtime(stage: Stage) -> Self {
+        Self { carrier: provider_mock::traffic::Traffic::on_this_runtime(), stage, carried: BTreeMap::new() }
+    }
+
+    /// Carries these frontends and no others.
+    pub(crate) fn apply(&mut self, frontends: Vec<Frontend>) {
+        let mut wanted: BTreeMap<_, _> =
+            frontends.into_iter().map(|frontend| ((frontend.address, frontend.port), frontend)).collect();
+        for (address, port) in self.carried.keys().filter(|key| !wanted.contains_key(key)) {
+            self.carrier.remove(&id(*address, *port));
+        }
+        self.carried.retain(|key, frontend| wanted.get(key) == Some(frontend) || wanted.contains_key(key));
+        while let Some(((address, port), frontend)) = wanted.pop_first() {
+            if self.carried.get(&(address, port)) == Some(&frontend)
+                && self.carrier.faults(&id(address, port)).is_empty()
+            {
+                continue;
+            }
+            let target = Staged { frontend: frontend.clone(), stage: self.stage };
+            let ports = BTreeSet::from([port]);
+            self.carrier.carry(&id(address, port), self.stage.of(address), &ports, Arc::new(target));
+            for fault in self.carrier.faults(&id(address, port)) {
+                tracing::warn!(%address, port, fault = fault.message, "no traffic is carried");
+            }
+            self.carried.insert((address, port), frontend);
+        }
+    }
+
+    /// Where a frontend can be reached.
+    pub(crate) fn reach(&self, address: IpAddr, port: u16) -> Option<SocketAddr> {
+        let carried = self.carried.contains_key(&(address, port)) && self.carrier.faults(&id(address, port)).is_empty();
+        carried.then(|| SocketAddr::new(self.stage.of(address), port))
+    }
+
+    /// The address on loopback that plays an address of the cloud.
+    pub(crate) fn played_by(&self, address: IpAddr) -> IpAddr {
+        self.stage.of(address)
+    }
+}
+
+fn id(address: IpAddr, port: u16) -> String {
+    SocketAddr::new(address, port).to_string()
+}
+
+/// A frontend whose members are on loopback.
+struct Staged {
+    frontend: Frontend,
+    stage: Stage,
+}
+
+impl Target for Staged {
+    fn admits(&self, client: IpAddr) -> bool {
+        let among = |ranges: &[IpNet]| ranges.iter().any(|range| range.contains(&client));
+        match &self.frontend.sources {
+            Sources::All => true,
+            Sources::Only(ranges) => among(ranges),
+            Sources::Not(ranges) => !among(ranges),
+        }
+    }
+
+    fn members(&self, _: u16) -> Vec<SocketAddr> {
+        self.frontend.members.iter().map(|member| self.stage.at(*member)).collect()
+    }
+
+    fn health_check(&self, _: u16, member: SocketAddr) -> Option<HealthCheck> {
+        let probe = self.frontend.probe.as_ref()?;
+        let at = SocketAddr::new(member.ip(), probe.port.unwrap_or(member.port()));
+        Some(match &probe.path {
+            Some(path) => HealthCheck::Http { at, path: path.clone() },
+            None => HealthCheck::Tcp(at),
+        })
+    }
+
+    fn client_ip_affinity(&self) -> Option<Duration> {
+        self.frontend.affinity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_the_cloud_is_played_on_loopback() {
+        for (address, player) in [
+            ("192.168.0.12", "127.99.0.12"),
+            ("203.0.113.7", "127.99.113.7"),
+            ("127.0.0.5", "127.0.0.5"),
+            ("fd00::102", "127.99.1.2"),
+        ] {
+            assert_eq!(Stage(99).of(address.parse().unwrap()).to_string(), player, "{address}");
+        }
+    }
+}

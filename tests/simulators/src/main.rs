@@ -1,0 +1,88 @@
+//! `cloud-simulator`: a simulated cloud as a process, driven over its control endpoint.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use serde_json::json;
+use simulators::{engine::Settings, huawei::Huawei};
+
+#[derive(Parser)]
+#[command(
+    version,
+    about = "A simulated cloud on loopback; prints where as one line of JSON and runs until it is ended"
+)]
+struct Args {
+    #[command(subcommand)]
+    cloud: Which,
+}
+
+#[derive(Subcommand)]
+enum Which {
+    /// Huawei Cloud.
+    Huawei {
+        /// Region.
+        #[arg(long, default_value = "ap-southeast-1")]
+        region: String,
+        /// Domain of the hosts, `{service}.{region}.{domain}`.
+        #[arg(long, default_value = "myhuaweicloud.com")]
+        domain: String,
+        #[command(flatten)]
+        serve: Serve,
+    },
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Where to listen, for TLS and plain HTTP alike; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Where the control endpoint listens.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    control: SocketAddr,
+    /// Where to write the certificate of the authority that TLS clients have to trust.
+    #[arg(long)]
+    ca_file: Option<PathBuf>,
+    /// Carry the TCP traffic of load balancers, with 127.N.0.0/16 playing the cloud's addresses.
+    #[arg(long, value_name = "N")]
+    traffic: Option<u8>,
+    /// Objects to start with, as JSON.
+    #[arg(long)]
+    seed: Option<PathBuf>,
+    /// Knobs to start with, as JSON.
+    #[arg(long)]
+    knobs: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Which::Huawei { region, domain, serve } = Args::parse().cloud;
+    let settings = Settings {
+        listen: serve.listen,
+        control: Some(serve.control),
+        ca_file: serve.ca_file.clone(),
+        traffic: serve.traffic,
+    };
+    let cloud = Huawei { region, domain }.start(settings).await?;
+    if let Some(path) = &serve.seed {
+        cloud.seed(read(path)?).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    }
+    if let Some(path) = &serve.knobs {
+        cloud.turn(read(path)?).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    }
+    let control = cloud.control_address().map(|address| format!("http://{address}"));
+    let at = json!({ "address": cloud.address(), "http": cloud.http(), "https": cloud.https(), "caFile": serve.ca_file, "control": control });
+    #[allow(clippy::print_stdout, reason = "this line is what the caller waits for")]
+    {
+        println!("{at}");
+    }
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+fn read<T: for<'de> serde::Deserialize<'de>>(path: &std::path::Path) -> anyhow::Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,8 @@
+//! The simulated clouds, as a client that signs by hand sees them.
+
+mod client;
+mod control;
+mod ecs;
+mod faults;
+mod gateway;
+mod iam;
