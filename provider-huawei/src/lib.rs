@@ -13,6 +13,7 @@ mod fault;
 mod inventory;
 mod kubeconfig;
 mod nodes;
+mod load_balancers;
 pub mod options;
 pub mod plan;
 mod routes;

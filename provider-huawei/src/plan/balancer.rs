@@ -262,7 +262,7 @@ fn record(
 ) -> Option<Step> {
     const WHY: &str = "all of it is done";
     if target.owned {
-        let text = Record { eip, acl: None, done: Some(done) }.write(&wanted.owner, None);
+        let text = Record { eip, acl: None, proxy: wanted.is_proxy(), done: Some(done) }.write(&wanted.owner, None);
         if !created && text == target.lb.description {
             return None;
         }
@@ -270,14 +270,14 @@ fn record(
         return Some(Step::new(Action::UpdateLoadBalancer(balancer.to_owned(), change), balancer, WHY));
     }
     let (key, id, record) = record_holder(target, wanted)?;
-    if record.done.as_ref() == Some(&done) {
+    if record.done.as_ref() == Some(&done) && record.proxy == wanted.is_proxy() {
         return None;
     }
     let acl = match &wanted.admission {
         Admission::Group(list) => Some(list.id.clone()),
         _ => None,
     };
-    let text = Record { eip: None, acl, done: Some(done) }.write(&wanted.owner, Some(key));
+    let text = Record { eip: None, acl, proxy: wanted.is_proxy(), done: Some(done) }.write(&wanted.owner, Some(key));
     let change = ListenerChange { new_description: Some(text), ..ListenerChange::default() };
     Some(Step::new(Action::UpdateListener(id.clone(), change), id, WHY))
 }

@@ -18,6 +18,8 @@ pub struct Record {
     pub eip: Option<String>,
     /// Id of the user's IP group an annotation put on the listener.
     pub acl: Option<String>,
+    /// Connections reach members with the member's address as destination, and have to: a port speaks HTTP or TLS.
+    pub proxy: bool,
     /// What was achieved. `None`: something is left to do.
     pub done: Option<Done>,
 }
@@ -48,6 +50,7 @@ impl Record {
         Self {
             eip: field_of(description, "eip=").map(ToOwned::to_owned),
             acl: field_of(description, "acl=").map(ToOwned::to_owned),
+            proxy: field_of(description, "mode=") == Some("proxy"),
             done: field_of(description, "done=").and_then(Done::parse),
         }
     }
@@ -58,6 +61,7 @@ impl Record {
         words.extend(key.map(|key| format!("port={key}")));
         words.extend(self.eip.as_ref().map(|eip| format!("eip={eip}")));
         words.extend(self.acl.as_ref().map(|acl| format!("acl={acl}")));
+        words.extend(self.proxy.then(|| "mode=proxy".to_owned()));
         words.extend(self.done.as_ref().map(Done::word));
         words.push(format!("svc={}/{}", owner.namespace, owner.service));
         cut(words.join(" "))

@@ -21,17 +21,12 @@ pub fn plan(owner: &Owner, seen: &Seen, keep_eip: bool) -> Result<Vec<Step>, Ref
     for balancer in seen.target.iter().chain(&seen.leftovers) {
         steps.extend(of_balancer(owner, balancer, &seen.eips, keep_eip, None)?);
     }
-    let bound: Vec<&str> = seen
-        .target
-        .iter()
-        .chain(&seen.leftovers)
-        .filter_map(|balancer| balancer.lb.eip())
-        .map(|eip| eip.eip_id.as_str())
-        .collect();
     // Addresses that a removal which was interrupted left behind.
-    for eip in seen.eips.values().filter(|eip| !bound.contains(&eip.id.as_str())) {
-        if super::seen::is_marked(eip, owner) && eip.port_id.is_empty() && !keep_eip {
-            steps.push(Step::new(Action::DeletePublicip(eip.id.clone()), &eip.id, "it was allocated for this Service"));
+    for eip in seen.eips.values() {
+        let left = super::seen::is_marked(eip, owner) && eip.port_id.is_empty() && !keep_eip;
+        let step = Step::new(Action::DeletePublicip(eip.id.clone()), &eip.id, "it was allocated for this Service");
+        if left && !steps.iter().any(|other: &Step| other.action == step.action) {
+            steps.push(step);
         }
     }
     for group in &seen.ip_groups {

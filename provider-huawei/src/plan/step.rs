@@ -156,3 +156,64 @@ impl Step {
         }
     }
 }
+
+/// The ids of what was made so far, by placeholder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made(std::collections::BTreeMap<String, String>);
+
+impl Made {
+    /// Something was made.
+    pub fn put(&mut self, placeholder: impl Into<String>, id: impl Into<String>) {
+        self.0.insert(placeholder.into(), id.into());
+    }
+
+    /// What was made in this place.
+    pub fn get(&self, placeholder: &str) -> Option<&str> {
+        self.0.get(placeholder).map(String::as_str)
+    }
+
+    fn fill(&self, text: &mut String) {
+        if !text.contains('(') {
+            return;
+        }
+        for (placeholder, id) in &self.0 {
+            if text.contains(placeholder) {
+                *text = text.replace(placeholder, id);
+            }
+        }
+    }
+}
+
+impl Action {
+    /// Puts ids in the places of placeholders.
+    #[must_use]
+    pub fn with(mut self, made: &Made) -> Self {
+        match &mut self {
+            Self::UpdateLoadBalancer(id, change) => {
+                made.fill(id);
+                change.description.as_mut().into_iter().for_each(|text| made.fill(text));
+            }
+            Self::CreatePool(_, new) => made.fill(&mut new.loadbalancer_id),
+            Self::BatchCreateMembers(pool, _)
+            | Self::BatchUpdateMembers(pool, _)
+            | Self::BatchDeleteMembers(pool, _) => {
+                made.fill(pool);
+            }
+            Self::CreateHealthMonitor(new) => made.fill(&mut new.pool_id),
+            Self::CreateListener(_, new) => {
+                made.fill(&mut new.loadbalancer_id);
+                made.fill(&mut new.default_pool_id);
+                new.settings.ipgroup.as_mut().into_iter().for_each(|group| made.fill(&mut group.ipgroup_id));
+            }
+            Self::UpdateListener(id, change) => {
+                made.fill(id);
+                change.new_default_pool_id.as_mut().into_iter().for_each(|pool| made.fill(pool));
+                change.ipgroup.as_mut().into_iter().for_each(|group| made.fill(&mut group.ipgroup_id));
+            }
+            Self::CreatePublicip(new) => made.fill(&mut new.publicip.port_id),
+            Self::BindPublicip(_, port) => made.fill(port),
+            _ => {}
+        }
+        self
+    }
+}

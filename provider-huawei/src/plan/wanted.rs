@@ -197,6 +197,13 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// Whether clients within the cluster have to go through the load balancer: it ends TLS or reads requests.
+    pub fn is_proxy(&self) -> bool {
+        self.ports.iter().any(|port| port.speaks.is_http())
+    }
+}
+
 /// `0` is the cloud's default project, which the call may not name.
 fn enterprise_project(around: &Surroundings<'_>) -> Option<String> {
     let project = around.settings.enterprise_project.as_deref().or(around.enterprise_project)?;

@@ -1,0 +1,316 @@
+//! Reads what the cloud has for one Service.
+//!
+//! Absence is proven by id: a load balancer the caller's handle names is asked for by its id, and a list that lacks what its parent
+//! says is there is refused. Only a Service that never had one is looked for by name alone.
+
+use std::collections::BTreeMap;
+
+use cloud_provider_api::error::Reason;
+use futures::future::{join_all, try_join, try_join3};
+use provider_kit::{Error, Result};
+
+use super::{PROVIDER, handle::Handle};
+use crate::{
+    api::{
+        eip::PublicIp,
+        elb::{LoadBalancer, Monitor},
+    },
+    cloud::Cloud,
+    fault,
+    plan::{
+        adopt::{self, Verdict},
+        owner::{Claim, Owner},
+        record::{EIP_NEW, Record},
+        seen::{Balancer, Seen},
+        wanted::{Admission, Wanted, WantedEip},
+    },
+};
+
+/// Load balancers that may matter, without what hangs on them.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    /// Ours by the cloud's record.
+    pub(super) owned: Vec<LoadBalancer>,
+    /// The user's that an annotation names.
+    pub(super) existing: Option<LoadBalancer>,
+    /// Others that the handle names: they may carry listeners of ours.
+    pub(super) former: Vec<LoadBalancer>,
+    /// Unmarked ones of the Go provider's name.
+    pub(super) unmarked: Vec<LoadBalancer>,
+}
+
+/// What to look for.
+#[derive(Clone, Debug)]
+pub(super) struct Search<'a> {
+    pub(super) owner: &'a Owner,
+    pub(super) handle: &'a Handle,
+    /// The user's load balancer.
+    pub(super) existing: Option<&'a str>,
+    /// The one a person declares to be ours.
+    pub(super) adopt: Option<&'a str>,
+    /// The Go provider's name for the cluster.
+    pub(super) business_name: &'a str,
+}
+
+fn claim(owner: &Owner, lb: &LoadBalancer) -> Claim {
+    owner.claim_balancer(&lb.name, &lb.description, &lb.tags)
+}
+
+/// `None`: the cloud says that it is not there.
+pub(super) async fn by_id(cloud: &Cloud, id: &str) -> Result<Option<LoadBalancer>> {
+    match cloud.load_balancer(id).await {
+        Ok(lb) => Ok(Some(lb)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(fault::of(&error)),
+    }
+}
+
+/// Finds load balancers, with as few reads as will do: those of the handle by id, and only if none of them is ours, by name.
+pub(super) async fn candidates(cloud: &Cloud, search: &Search<'_>) -> Result<Candidates> {
+    let owner = search.owner;
+    let mut found = Candidates::default();
+    let mut ids: Vec<&str> = search.handle.balancers.iter().map(String::as_str).collect();
+    ids.extend(search.existing.into_iter().filter(|id| !search.handle.balancers.iter().any(|other| other == id)));
+    ids.extend(search.adopt.filter(|id| *id != adopt::NONE && !ids.contains(id)));
+    for (id, lb) in ids.iter().zip(join_all(ids.iter().map(|id| by_id(cloud, id))).await) {
+        let Some(lb) = lb? else {
+            if search.existing == Some(id) {
+                let problem = format!("{id}: there is no such load balancer");
+                return Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, problem)
+                    .violation("annotations[kubernetes.io/elb.id]", "there is no such load balancer"));
+            }
+            continue;
+        };
+        match claim(owner, &lb) {
+            Claim::Ours => found.owned.push(lb),
+            Claim::Other(mark) if search.existing == Some(id) => {
+                let message = format!("kubernetes.io/elb.id: load balancer {id} belongs to {mark}");
+                return Err(Error::cloud(PROVIDER, Reason::NotOurs, message));
+            }
+            Claim::Unmarked if search.existing == Some(id) => found.existing = Some(lb),
+            Claim::Unmarked if search.adopt == Some(id) => found.unmarked.push(lb),
+            // Users can write the handle: what is another's is not ours to look at.
+            Claim::Other(_) => {}
+            Claim::Unmarked => found.former.push(lb),
+        }
+    }
+    if found.owned.is_empty() && found.existing.is_none() {
+        by_name(cloud, search, &mut found).await?;
+    }
+    one_of_a_kind(&found.owned)?;
+    Ok(found)
+}
+
+async fn by_name(cloud: &Cloud, search: &Search<'_>, found: &mut Candidates) -> Result<()> {
+    let owner = search.owner;
+    let go_name = owner.go_balancer_name(search.business_name);
+    let names = [owner.balancer_name(), go_name.clone()];
+    let named = cloud.load_balancers_named(&names).await.map_err(|error| fault::of(&error))?;
+    for lb in named {
+        let known = |others: &[LoadBalancer]| others.iter().any(|other| other.id == lb.id);
+        if known(&found.owned) || known(&found.former) || known(&found.unmarked) {
+            continue;
+        }
+        match claim(owner, &lb) {
+            Claim::Ours => found.owned.push(lb),
+            Claim::Unmarked if lb.name == go_name => found.unmarked.push(lb),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Two of one kind with one key are for a person to sort out; two of different kinds are a change of class under way.
+fn one_of_a_kind(owned: &[LoadBalancer]) -> Result<()> {
+    for (index, lb) in owned.iter().enumerate() {
+        if let Some(other) = owned[..index].iter().find(|other| other.guaranteed == lb.guaranteed && other.id != lb.id) {
+            let message = format!(
+                "two load balancers carry the key of this Service, {} and {}: delete the wrong one at the cloud",
+                other.id, lb.id
+            );
+            return Err(Error::cloud(PROVIDER, Reason::DuplicateKey, message));
+        }
+    }
+    Ok(())
+}
+
+/// Reads what hangs on a load balancer. What it says it has must be in the lists.
+pub(super) async fn whole(cloud: &Cloud, lb: LoadBalancer, owned: bool) -> Result<Balancer> {
+    let mut balancer = Balancer { lb, owned, ..Balancer::default() };
+    let lb = &balancer.lb;
+    if lb.listeners.is_empty() && lb.pools.is_empty() {
+        return Ok(balancer);
+    }
+    let (listeners, pools, members) =
+        try_join3(cloud.listeners(&lb.id), cloud.pools(&lb.id), cloud.members(&lb.id)).await.map_err(|e| fault::of(&e))?;
+    let listed = |there: &mut dyn Iterator<Item = &str>, kind: &str, id: &str| {
+        if there.any(|other| other == id) { Ok(()) } else { Err(unfinished(&balancer.lb.id, kind, id)) }
+    };
+    for id in &lb.listeners {
+        listed(&mut listeners.iter().map(|other| other.id.as_str()), "listener", &id.id)?;
+    }
+    for id in &lb.pools {
+        listed(&mut pools.iter().map(|other| other.id.as_str()), "pool", &id.id)?;
+    }
+    let there: std::collections::HashSet<&str> = members.iter().map(|member| member.id.as_str()).collect();
+    if let Some(id) = pools.iter().flat_map(|pool| &pool.members).find(|id| !there.contains(id.id.as_str())) {
+        return Err(unfinished(&lb.id, "member", &id.id));
+    }
+    let monitors: Vec<&str> =
+        pools.iter().map(|pool| pool.healthmonitor_id.as_str()).filter(|id| !id.is_empty()).collect();
+    balancer.monitors = monitors_of(cloud, &balancer.lb.id, &monitors).await?;
+    balancer.listeners = listeners;
+    balancer.pools = pools;
+    balancer.assign(members);
+    Ok(balancer)
+}
+
+async fn monitors_of(cloud: &Cloud, balancer: &str, ids: &[&str]) -> Result<Vec<Monitor>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let monitors = cloud.monitors(ids).await.map_err(|error| fault::of(&error))?;
+    match ids.iter().find(|id| !monitors.iter().any(|monitor| monitor.id == **id)) {
+        Some(id) => Err(unfinished(balancer, "health monitor", id)),
+        None => Ok(monitors),
+    }
+}
+
+fn unfinished(balancer: &str, kind: &str, id: &str) -> Error {
+    let message = format!("load balancer {balancer} has {kind} {id}, which the cloud's list of them lacks");
+    Error::cloud(PROVIDER, Reason::ListingUnfinished, message)
+}
+
+/// All that an ensure has to know.
+pub(super) async fn for_ensure(cloud: &Cloud, handle: &Handle, wanted: &Wanted) -> Result<Seen> {
+    let search = Search {
+        owner: &wanted.owner,
+        handle,
+        existing: wanted.existing.as_deref(),
+        adopt: wanted.adopt.as_deref(),
+        business_name: &wanted.business_name,
+    };
+    let found = candidates(cloud, &search).await?;
+    let mut seen = Seen::default();
+    for lb in found.owned {
+        let fits = wanted.existing.is_none() && lb.guaranteed.unwrap_or(wanted.dedicated) == wanted.dedicated;
+        let balancer = whole(cloud, lb, true).await?;
+        if fits { seen.target = Some(balancer) } else { seen.leftovers.push(balancer) }
+    }
+    if let Some(lb) = found.existing {
+        seen.target = Some(whole(cloud, lb, false).await?);
+    }
+    for lb in found.former {
+        seen.leftovers.extend(former(cloud, &wanted.owner, lb).await?);
+    }
+    for lb in found.unmarked {
+        let balancer = whole(cloud, lb, true).await?;
+        match adopt::judge(&balancer, wanted) {
+            Verdict::Foreign => {}
+            Verdict::Unclear if seen.target.is_some() => {}
+            Verdict::Unclear => return Err(refused(adopt::unclear(&balancer))),
+            Verdict::Ours if seen.target.is_none() && balancer.lb.guaranteed.is_none_or(|d| d == wanted.dedicated) => {
+                seen.target = Some(balancer);
+            }
+            Verdict::Ours => seen.leftovers.push(balancer),
+        }
+    }
+    let grouped = seen.target.iter().flat_map(|balancer| &balancer.listeners).any(|listener| listener.ipgroup.is_some());
+    if grouped || (matches!(wanted.admission, Admission::Only(_)) && seen.target.is_some()) {
+        seen.ip_groups = ip_groups(cloud, &wanted.owner).await?;
+    }
+    seen.eips = eips(cloud, &seen, |bound, recorded| match &wanted.eip {
+        // Whether what is bound was allocated by us matters unless it is exactly what is wanted.
+        WantedEip::Existing(id) => bound.filter(|bound| bound != id && recorded.is_none()),
+        _ => bound.filter(|_| recorded.is_none()),
+    })
+    .await?;
+    Ok(seen)
+}
+
+/// All that a removal has to know.
+pub(super) async fn for_removal(cloud: &Cloud, search: &Search<'_>, disowned: bool) -> Result<Seen> {
+    let search_by_mark = Search { existing: None, ..search.clone() };
+    let mut found = candidates(cloud, &search_by_mark).await?;
+    if let Some(id) = search.existing
+        && !found.former.iter().chain(&found.owned).any(|lb| lb.id == id)
+        && let Some(lb) = by_id(cloud, id).await?
+        && claim(search.owner, &lb) == Claim::Unmarked
+    {
+        found.former.push(lb);
+    }
+    let mut seen = Seen::default();
+    for lb in found.owned {
+        seen.leftovers.push(whole(cloud, lb, true).await?);
+    }
+    for lb in found.former {
+        seen.leftovers.extend(former(cloud, search.owner, lb).await?);
+    }
+    for lb in found.unmarked {
+        if search.adopt == Some(lb.id.as_str()) {
+            seen.leftovers.push(whole(cloud, lb, true).await?);
+        } else if !disowned && search.handle.balancers.is_empty() && search.existing.is_none() {
+            // Nothing of ours was ever recorded, so it may be the Go provider's for this very Service.
+            return Err(refused(adopt::unclear(&Balancer { lb, ..Balancer::default() })));
+        }
+    }
+    seen.ip_groups = ip_groups(cloud, search.owner).await?;
+    seen.eips = eips(cloud, &seen, |bound, recorded| match (bound, recorded) {
+        (Some(bound), recorded) => Some(bound).filter(|bound| recorded.as_ref() != Some(bound)),
+        (None, recorded) => recorded.filter(|id| id != EIP_NEW),
+    })
+    .await?;
+    Ok(seen)
+}
+
+/// One that may carry listeners of ours. It is not ours itself.
+async fn former(cloud: &Cloud, owner: &Owner, lb: LoadBalancer) -> Result<Option<Balancer>> {
+    let balancer = whole(cloud, lb, false).await?;
+    let ours = |description: &str| owner.claim(description) == Claim::Ours;
+    let any = balancer.listeners.iter().any(|listener| ours(&listener.description))
+        || balancer.pools.iter().any(|pool| ours(&pool.description));
+    Ok(any.then_some(balancer))
+}
+
+async fn ip_groups(cloud: &Cloud, owner: &Owner) -> Result<Vec<crate::api::elb::IpGroup>> {
+    cloud.ip_groups_named(&owner.short_name()).await.map_err(|error| fault::of(&error))
+}
+
+/// Reads the public addresses that `needed` picks, of those bound and recorded.
+async fn eips(
+    cloud: &Cloud,
+    seen: &Seen,
+    needed: impl Fn(Option<String>, Option<String>) -> Option<String>,
+) -> Result<BTreeMap<String, PublicIp>> {
+    let mut eips = BTreeMap::new();
+    for balancer in seen.target.iter().chain(&seen.leftovers) {
+        let bound = balancer.lb.eip().map(|eip| eip.eip_id.clone()).filter(|id| !id.is_empty());
+        let recorded = Record::read(&balancer.lb.description).eip.filter(|_| balancer.owned);
+        let Some(id) = needed(bound, recorded) else { continue };
+        match cloud.public_ip(&id).await {
+            Ok(eip) => drop(eips.insert(id, eip)),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(fault::of(&error)),
+        }
+    }
+    Ok(eips)
+}
+
+/// Load balancer and members, for a look.
+pub(super) async fn glance(cloud: &Cloud, id: &str) -> Result<Option<(LoadBalancer, Vec<crate::api::elb::Member>)>> {
+    let read = try_join(cloud.load_balancer(id), cloud.members(id)).await;
+    match read {
+        Ok(both) => Ok(Some(both)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(fault::of(&error)),
+    }
+}
+
+/// A plan's refusal in the API's words.
+pub(super) fn refused(refusal: crate::plan::Refusal) -> Error {
+    let mut error = Error::cloud(PROVIDER, refusal.reason, refusal.message);
+    if refusal.precondition {
+        error = error.with_code(tonic::Code::FailedPrecondition);
+    }
+    refusal.violations.into_iter().fold(error, |error, (field, problem)| error.violation(field, problem))
+}

@@ -1,0 +1,52 @@
+//! The cloud's ids as the caller keeps them for us: where to look, never a proof.
+
+use std::collections::BTreeSet;
+
+/// Ids of what may carry things of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Handle {
+    /// Load balancers, the one in use first.
+    pub(super) balancers: Vec<String>,
+    /// A NAT gateway.
+    pub(super) gateway: Option<String>,
+}
+
+impl Handle {
+    /// What cannot be read is left out: users can write it.
+    pub(super) fn parse(text: &str) -> Self {
+        let mut handle = Self::default();
+        let mut seen = BTreeSet::new();
+        for word in text.split(',') {
+            match word.split_once(':') {
+                Some(("elb", id)) if is_id(id) && seen.insert(id) => handle.balancers.push(id.to_owned()),
+                Some(("nat", id)) if is_id(id) => handle.gateway = Some(id.to_owned()),
+                _ => {}
+            }
+        }
+        handle
+    }
+
+    pub(super) fn write(&self) -> String {
+        let balancers = self.balancers.iter().map(|id| format!("elb:{id}"));
+        let words: Vec<String> = balancers.chain(self.gateway.iter().map(|id| format!("nat:{id}"))).collect();
+        words.join(",")
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_the_rest_left_out() {
+        let handle = Handle { balancers: vec!["a-1".to_owned(), "b-2".to_owned()], gateway: Some("g".to_owned()) };
+        assert_eq!(handle.write(), "elb:a-1,elb:b-2,nat:g");
+        assert_eq!(Handle::parse(&handle.write()), handle);
+        assert_eq!(Handle::parse("elb:../x,elb:,elb:a,elb:a,junk,:"), Handle { balancers: vec!["a".to_owned()], gateway: None });
+        assert_eq!(Handle::parse(""), Handle::default());
+    }
+}

@@ -1,0 +1,111 @@
+//! What the Go provider made is adopted, and only where something proves whose it is.
+
+use super::{
+    cloud::World,
+    rig::{SHARED, Service},
+};
+use crate::{
+    api::elb::{Id, Listener, LoadBalancer, Member, Pool},
+    plan::{
+        adopt::{Verdict, judge},
+        seen::{Balancer, Seen},
+        step::Made,
+    },
+};
+
+/// A load balancer as the Go provider makes it, with one member.
+fn made_by_go(world: &mut World, address: Option<&str>) -> String {
+    let lb = LoadBalancer {
+        name: "k8s_service_kubernetes_default_web".to_owned(),
+        description: "Created by the ELB service(default/web) of the k8s cluster(kubernetes).".to_owned(),
+        guaranteed: Some(false),
+        vpc_id: "vpc-1".to_owned(),
+        ..LoadBalancer::default()
+    };
+    let id = world.add_balancer(lb, &mut Made::default());
+    let balancer = world.balancers.get_mut(&id).unwrap();
+    balancer.listeners.push(Listener {
+        id: "l-go".to_owned(),
+        name: "web_TCP_80".to_owned(),
+        protocol: "TCP".to_owned(),
+        protocol_port: 80,
+        ..Listener::default()
+    });
+    balancer.pools.push(Pool {
+        id: "p-go".to_owned(),
+        name: "sg_web_TCP_80".to_owned(),
+        protocol: "TCP".to_owned(),
+        lb_algorithm: "ROUND_ROBIN".to_owned(),
+        listeners: vec![Id { id: "l-go".to_owned() }],
+        ..Pool::default()
+    });
+    let member = |address: &str| Member {
+        id: "m-go".to_owned(),
+        address: address.to_owned(),
+        protocol_port: 30080,
+        weight: Some(1),
+        ..Member::default()
+    };
+    balancer.members.insert("p-go".to_owned(), address.map(member).into_iter().collect());
+    id
+}
+
+fn verdict(service: &Service, address: Option<&str>) -> Verdict {
+    let mut world = World::default();
+    let id = made_by_go(&mut world, address);
+    judge(&world.balancers[&id], &service.wanted().unwrap())
+}
+
+#[test]
+fn a_member_of_this_service_proves_it_and_a_name_does_not() {
+    let service = Service::new(SHARED);
+    assert_eq!(verdict(&service, Some("192.168.0.3")), Verdict::Ours);
+    assert_eq!(verdict(&service, Some("192.168.7.7")), Verdict::Foreign, "another cluster's");
+    assert_eq!(verdict(&service, None), Verdict::Unclear);
+    let nobody = service.clone().change(|s| s.members.nodes.clear());
+    assert_eq!(verdict(&nobody, Some("192.168.7.7")), Verdict::Unclear);
+}
+
+#[test]
+fn a_person_decides_what_is_unclear() {
+    let service = Service::new(SHARED);
+    assert_eq!(verdict(&service.clone().with(&[("adopt", "lb-1")]), None), Verdict::Ours);
+    assert_eq!(verdict(&service.clone().with(&[("adopt", "lb-9")]), None), Verdict::Foreign);
+    assert_eq!(verdict(&service.with(&[("adopt", "none")]), Some("192.168.0.3")), Verdict::Foreign);
+}
+
+#[test]
+fn what_is_adopted_is_marked_and_not_made_again() {
+    let service = Service::new(SHARED);
+    let mut world = World::default();
+    let id = made_by_go(&mut world, Some("192.168.0.3"));
+    let target = Balancer { owned: true, ..world.balancers[&id].clone() };
+    let seen = Seen { target: Some(target), ..Seen::default() };
+    let steps = crate::plan::balancer::plan(&service.wanted().unwrap(), &seen, Some("h1")).unwrap();
+    let calls = super::rig::names(&steps);
+    assert_eq!(
+        calls,
+        [
+            "UpdateLoadBalancer",
+            "UpdatePool",
+            "BatchCreateMembers",
+            "CreateHealthMonitor",
+            "UpdateListener",
+            "UpdateLoadBalancer"
+        ]
+    );
+    super::rig::carry_out(&steps, &mut world);
+    assert_eq!(service.plan(&world).unwrap(), [], "found by its mark from now on");
+    service.delete(&mut world);
+    assert!(world.balancers.is_empty());
+}
+
+#[test]
+fn a_listener_of_the_same_name_on_the_users_load_balancer_needs_proof_too() {
+    for (address, adopted) in [("192.168.0.3", true), ("192.168.7.7", false)] {
+        let mut world = World::default();
+        let id = made_by_go(&mut world, Some(address));
+        let service = Service::new(SHARED).with(&[("id", &id)]);
+        assert_eq!(service.plan(&world).is_ok(), adopted, "{address}");
+    }
+}
