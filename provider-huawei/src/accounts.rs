@@ -11,8 +11,8 @@ use cloud_rest::{Actor, TransportError};
 use provider_kit::{Call, Caller, Error, Kit, Result, Tenant};
 
 use crate::{
-    cloud::Cloud, config::Config, fault, inventory::Inventory, nodes::security_group::Tracker, options::Options,
-    service::RouteTables, setup::Setup,
+    cloud::Cloud, config::Config, fault, inventory::Inventory, load_balancers::Memory, nodes::security_group::Tracker,
+    options::Options, service::RouteTables, setup::Setup,
 };
 
 /// What is waited after a project could not be looked up.
@@ -26,6 +26,8 @@ pub(crate) struct Account {
     pub(crate) inventory: Inventory<Cloud>,
     /// Which of them are in the nodes' security group.
     pub(crate) node_groups: Mutex<Tracker>,
+    /// What is remembered about its load balancers.
+    pub(crate) load_balancers: Memory,
     /// Its route table.
     pub(crate) tables: RouteTables,
     /// Its project, once it is known.
@@ -47,6 +49,7 @@ impl Account {
         Ok(Arc::new(Self {
             inventory: Inventory::new(cloud.clone()),
             node_groups: Mutex::default(),
+            load_balancers: Memory::default(),
             tables: RouteTables::default(),
             cloud,
             project,

@@ -106,6 +106,10 @@ pub struct DeletionHints {
     pub id: Option<String>,
     /// The public address the Service names: never released.
     pub eip_id: Option<String>,
+    /// The load balancer a person declares to be this Service's, or `none`.
+    pub adopt: Option<String>,
+    /// A public address is wanted, as far as one can read.
+    pub wants_eip: bool,
     /// The public address is kept. So it is when nobody can read what was meant.
     pub keep_eip: bool,
     /// NAT gateway of class `dnat`.
@@ -122,6 +126,8 @@ impl DeletionHints {
                 .or_else(|| Some(options.default_elb_class.clone()))
                 .and_then(|value| values::class(&value).ok()),
             id: text(table::ID),
+            adopt: text(table::ADOPT),
+            wants_eip: text(table::EIP_ID).or_else(|| text(table::EIP_OPTION)).is_some(),
             eip_id: text(table::EIP_ID),
             keep_eip: match text(table::KEEP_EIP) {
                 None => options.keep_eip,

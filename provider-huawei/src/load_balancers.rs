@@ -4,14 +4,13 @@ mod apply;
 mod engine;
 mod gather;
 mod handle;
+mod listing;
 mod members;
 mod state;
 mod surroundings;
 
-pub use self::{
+pub(crate) use self::{
     engine::{Engine, Outcome},
+    listing::owned_by,
     surroundings::Memory,
 };
-
-/// The provider's name: the domain of errors that are the cloud's.
-pub(crate) const PROVIDER: &str = "huaweicloud";

@@ -4,7 +4,7 @@ pub mod adopt;
 pub mod balancer;
 mod eip;
 pub mod owner;
-mod ports;
+pub(crate) mod ports;
 pub mod record;
 pub mod removal;
 pub mod seen;

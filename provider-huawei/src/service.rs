@@ -4,6 +4,7 @@ mod check;
 mod clusters;
 mod identity;
 mod instances;
+mod load_balancers;
 mod registries;
 mod routes;
 mod security_groups;
@@ -44,6 +45,7 @@ impl Provider {
         daemon
             .identity(IdentityService::new(self.0.kit.clone(), self.clone()))
             .instances(self.clone())
+            .load_balancers(self.clone())
             .routes(self.clone())
             .clusters(self.clone())
             .registries(self)

@@ -7,6 +7,8 @@ use super::{
 
 pub(super) const CLASS: &str = "kubernetes.io/elb.class";
 pub(super) const ID: &str = "kubernetes.io/elb.id";
+pub(super) const ADOPT: &str = "kubernetes.io/elb.adopt";
+pub(super) const EIP_OPTION: &str = "kubernetes.io/elb.eip-auto-create-option";
 pub(super) const EIP_ID: &str = "kubernetes.io/elb.eip-id";
 pub(super) const KEEP_EIP: &str = "kubernetes.io/elb.keep-eip";
 pub(super) const AFFINITY_OPTION: &str = "kubernetes.io/elb.session-affinity-option";
@@ -62,7 +64,7 @@ static TABLE: &[Annotation] = &[
         read: |value, settings| values::id(value).map(|id| settings.id = Some(id)),
     },
     Annotation {
-        key: "kubernetes.io/elb.adopt",
+        key: ADOPT,
         values: "id of a load balancer, `none`",
         default: "found by name and members",
         classes: ELB,
@@ -104,7 +106,7 @@ static TABLE: &[Annotation] = &[
         read: |value, settings| values::boolean(value).map(|keep| settings.keep_eip = keep),
     },
     Annotation {
-        key: "kubernetes.io/elb.eip-auto-create-option",
+        key: EIP_OPTION,
         values: "JSON `{\"ip_type\",\"bandwidth_size\",\"share_type\",\"share_id\",\"charge_mode\"}`",
         default: "none",
         classes: ELB,

@@ -9,8 +9,9 @@ use cloud_provider_api::error::Reason;
 use futures::future::{join_all, try_join, try_join3};
 use provider_kit::{Error, Result};
 
-use super::{PROVIDER, handle::Handle};
+use super::handle::Handle;
 use crate::{
+    PROVIDER,
     api::{
         eip::PublicIp,
         elb::{LoadBalancer, Monitor},
@@ -105,8 +106,8 @@ async fn by_name(cloud: &Cloud, search: &Search<'_>, found: &mut Candidates) -> 
     let owner = search.owner;
     let go_name = owner.go_balancer_name(search.business_name);
     let names = [owner.balancer_name(), go_name.clone()];
-    let named = cloud.load_balancers_named(&names).await.map_err(|error| fault::of(&error))?;
-    for lb in named {
+    let found_now = cloud.load_balancers_named(&names).await.map_err(|error| fault::of(&error))?;
+    for lb in found_now {
         let known = |others: &[LoadBalancer]| others.iter().any(|other| other.id == lb.id);
         if known(&found.owned) || known(&found.former) || known(&found.unmarked) {
             continue;
@@ -123,7 +124,8 @@ async fn by_name(cloud: &Cloud, search: &Search<'_>, found: &mut Candidates) -> 
 /// Two of one kind with one key are for a person to sort out; two of different kinds are a change of class under way.
 fn one_of_a_kind(owned: &[LoadBalancer]) -> Result<()> {
     for (index, lb) in owned.iter().enumerate() {
-        if let Some(other) = owned[..index].iter().find(|other| other.guaranteed == lb.guaranteed && other.id != lb.id) {
+        if let Some(other) = owned[..index].iter().find(|other| other.guaranteed == lb.guaranteed && other.id != lb.id)
+        {
             let message = format!(
                 "two load balancers carry the key of this Service, {} and {}: delete the wrong one at the cloud",
                 other.id, lb.id
@@ -141,16 +143,13 @@ pub(super) async fn whole(cloud: &Cloud, lb: LoadBalancer, owned: bool) -> Resul
     if lb.listeners.is_empty() && lb.pools.is_empty() {
         return Ok(balancer);
     }
-    let (listeners, pools, members) =
-        try_join3(cloud.listeners(&lb.id), cloud.pools(&lb.id), cloud.members(&lb.id)).await.map_err(|e| fault::of(&e))?;
-    let listed = |there: &mut dyn Iterator<Item = &str>, kind: &str, id: &str| {
-        if there.any(|other| other == id) { Ok(()) } else { Err(unfinished(&balancer.lb.id, kind, id)) }
-    };
-    for id in &lb.listeners {
-        listed(&mut listeners.iter().map(|other| other.id.as_str()), "listener", &id.id)?;
+    let read = Box::pin(try_join3(cloud.listeners(&lb.id), cloud.pools(&lb.id), cloud.members(&lb.id)));
+    let (listeners, pools, members) = read.await.map_err(|error| fault::of(&error))?;
+    if let Some(id) = lb.listeners.iter().find(|id| !listeners.iter().any(|other| other.id == id.id)) {
+        return Err(unfinished(&lb.id, "listener", &id.id));
     }
-    for id in &lb.pools {
-        listed(&mut pools.iter().map(|other| other.id.as_str()), "pool", &id.id)?;
+    if let Some(id) = lb.pools.iter().find(|id| !pools.iter().any(|other| other.id == id.id)) {
+        return Err(unfinished(&lb.id, "pool", &id.id));
     }
     let there: std::collections::HashSet<&str> = members.iter().map(|member| member.id.as_str()).collect();
     if let Some(id) = pools.iter().flat_map(|pool| &pool.members).find(|id| !there.contains(id.id.as_str())) {
@@ -215,7 +214,8 @@ pub(super) async fn for_ensure(cloud: &Cloud, handle: &Handle, wanted: &Wanted) 
             Verdict::Ours => seen.leftovers.push(balancer),
         }
     }
-    let grouped = seen.target.iter().flat_map(|balancer| &balancer.listeners).any(|listener| listener.ipgroup.is_some());
+    let grouped =
+        seen.target.iter().flat_map(|balancer| &balancer.listeners).any(|listener| listener.ipgroup.is_some());
     if grouped || (matches!(wanted.admission, Admission::Only(_)) && seen.target.is_some()) {
         seen.ip_groups = ip_groups(cloud, &wanted.owner).await?;
     }
@@ -298,7 +298,7 @@ async fn eips(
 
 /// Load balancer and members, for a look.
 pub(super) async fn glance(cloud: &Cloud, id: &str) -> Result<Option<(LoadBalancer, Vec<crate::api::elb::Member>)>> {
-    let read = try_join(cloud.load_balancer(id), cloud.members(id)).await;
+    let read = Box::pin(try_join(cloud.load_balancer(id), cloud.members(id))).await;
     match read {
         Ok(both) => Ok(Some(both)),
         Err(error) if error.is_not_found() => Ok(None),

@@ -46,7 +46,10 @@ mod tests {
         let handle = Handle { balancers: vec!["a-1".to_owned(), "b-2".to_owned()], gateway: Some("g".to_owned()) };
         assert_eq!(handle.write(), "elb:a-1,elb:b-2,nat:g");
         assert_eq!(Handle::parse(&handle.write()), handle);
-        assert_eq!(Handle::parse("elb:../x,elb:,elb:a,elb:a,junk,:"), Handle { balancers: vec!["a".to_owned()], gateway: None });
+        assert_eq!(
+            Handle::parse("elb:../x,elb:,elb:a,elb:a,junk,:"),
+            Handle { balancers: vec!["a".to_owned()], gateway: None }
+        );
         assert_eq!(Handle::parse(""), Handle::default());
     }
 }

@@ -20,7 +20,7 @@ pub(super) const SETTLE: Duration = Duration::from_secs(30);
 
 /// Shared by all calls for an account.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub(crate) struct Memory {
     place: tokio::sync::Mutex<Option<(Instant, Arc<Place>)>>,
     lost: Mutex<HashMap<String, Instant>>,
 }

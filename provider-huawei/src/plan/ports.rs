@@ -426,3 +426,11 @@ pub(super) fn record_holder(balancer: &Balancer, wanted: &Wanted) -> Option<(Por
         None => (key, new_listener(key), Record::default()),
     })
 }
+
+/// What is recorded for a Service on the user's load balancer. `None`: it has no listener there.
+pub(crate) fn record_of_service(owner: &super::owner::Owner, listeners: &[Listener]) -> Option<Record> {
+    let ours = listeners.iter().filter(|listener| owner.claim(&listener.description) == Claim::Ours);
+    let records: Vec<Record> = ours.map(|listener| Record::read(&listener.description)).collect();
+    let done = records.iter().find(|record| record.done.is_some());
+    done.or(records.first()).cloned()
+}

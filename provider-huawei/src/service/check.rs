@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use cloud_provider_api::v1;
 use provider_kit::{Error, Result};
 
 /// Gathers what is wrong with a request.
@@ -26,6 +27,15 @@ impl Checker {
         if count == 0 || count > usize::try_from(most).unwrap_or(usize::MAX) {
             self.fault(field, format!("{count} items: 1 to {most} are allowed"));
         }
+    }
+
+    /// The key of a load balancer. Its cluster is checked with the caller's rights.
+    pub(super) fn key(&mut self, key: Option<&v1::LoadBalancerKey>) {
+        let Some(key) = key else { return self.fault("key", "is missing") };
+        self.text("key.service_namespace", &key.service_namespace, 1..=63);
+        self.text("key.service_name", &key.service_name, 1..=63);
+        self.text("key.service_uid", &key.service_uid, 1..=63);
+        self.text("key.handle", &key.handle, 0..=2048);
     }
 
     /// Success if nothing was wrong.

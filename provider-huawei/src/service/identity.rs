@@ -35,7 +35,15 @@ impl Describe for Provider {
 }
 
 fn capabilities(caller: &Caller, has_routes: bool) -> Vec<Capability> {
-    let mut capabilities = vec![Capability::Instances, Capability::Clusters, Capability::Registries];
+    let mut capabilities = vec![
+        Capability::Instances,
+        Capability::LoadBalancers,
+        Capability::LoadBalancerPlan,
+        Capability::LoadBalancerList,
+        Capability::PodEndpoints,
+        Capability::Clusters,
+        Capability::Registries,
+    ];
     if has_routes {
         capabilities.push(Capability::Routes);
     }

@@ -263,7 +263,9 @@ impl World {
                 let gone = balancer.listeners.iter().find(|listener| listener.id == id).unwrap().clone();
                 let pool = balancer.pool_of(&gone).map(|pool| pool.id.clone());
                 balancer.listeners.retain(|listener| listener.id != id);
-                pool.into_iter().for_each(|pool| Self::drop_pool(balancer, &pool));
+                if let Some(pool) = pool {
+                    Self::drop_pool(balancer, &pool);
+                }
             }
             Action::CreatePublicip(new) => {
                 let balancer = new.publicip.port_id.strip_prefix("port of ").expect("a port").to_owned();

@@ -1,0 +1,333 @@
+//! Ensure, delete, look, plan: what a request comes to.
+
+use std::collections::HashMap;
+
+use cloud_provider_api::{error::Reason, v1};
+use provider_kit::{Error, Result};
+
+use super::{
+    apply::{Apply, Progress},
+    gather::{self, Search},
+    handle::Handle,
+    state,
+    surroundings::Memory,
+};
+use crate::{
+    PROVIDER,
+    annotations::{Class, DeletionHints, Settings},
+    api::elb::LoadBalancer,
+    cloud::Cloud,
+    options::LoadBalancerOptions,
+    plan::{
+        self,
+        owner::{Claim, Owner},
+        ports::record_of_service,
+        record::{Record, achieved},
+        removal,
+        seen::{Balancer, Seen},
+        step::{NEW_BALANCER, Step},
+        wanted::{Surroundings, Wanted, WantedEip},
+    },
+};
+
+/// Everything one call works with.
+pub(crate) struct Engine<'a> {
+    pub(crate) cloud: &'a Cloud,
+    pub(crate) options: &'a LoadBalancerOptions,
+    pub(crate) memory: &'a Memory,
+    /// Which Service.
+    pub(crate) key: &'a v1::LoadBalancerKey,
+    /// Most load balancers the tenant may have.
+    pub(crate) most: Option<u32>,
+}
+
+/// How a removal went.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// Nothing is left.
+    Deleted,
+    /// The cloud is still at it.
+    Waiting(v1::InProgress),
+}
+
+impl Engine<'_> {
+    pub(super) fn owner(&self) -> Owner {
+        Owner::of(self.key)
+    }
+
+    pub(super) fn memory_key(&self) -> String {
+        let owner = self.owner();
+        format!("{}/{}", owner.cluster, owner.uid)
+    }
+
+    pub(super) fn handle(&self) -> Handle {
+        Handle::parse(&self.key.handle)
+    }
+
+    /// Makes the cloud match.
+    pub(crate) async fn ensure(&self, request: &v1::EnsureLoadBalancerRequest) -> Result<v1::LoadBalancerState> {
+        let spec = request.spec.as_ref().ok_or_else(|| Error::field("spec", "is missing"))?;
+        let wanted = self.wanted(spec, request.members.as_ref()).await?;
+        let seen = gather::for_ensure(self.cloud, &self.handle(), &wanted).await?;
+        let mut handle = handle_of(&seen);
+        if let Some(wait) = Self::unsettled(&seen)? {
+            return Ok(state::waiting(wait, &handle));
+        }
+        let key = self.memory_key();
+        if seen.target.is_none() {
+            if let Some(left) = self.memory.doubtful(&key) {
+                let what = "a creation whose answer was lost may show up yet".to_owned();
+                return Ok(state::waiting(Progress::Wait { after: left.min(super::apply::POLL * 5), what }, &handle));
+            }
+            self.quota().await?;
+        } else {
+            self.memory.found(&key);
+        }
+        let steps = plan::balancer::plan(&wanted, &seen, Some(&request.spec_hash)).map_err(gather::refused)?;
+        let quiet = steps.is_empty();
+        let mut apply = Apply::new(self.cloud, self.memory, &key);
+        let outcome = apply.run(steps).await;
+        if let Some(id) = apply.made.get(NEW_BALANCER) {
+            handle.balancers.insert(0, id.to_owned());
+        }
+        match outcome {
+            Ok(Progress::Done) => {}
+            Ok(wait) => return Ok(state::waiting(wait, &handle)),
+            // What was made has to be known to the caller, so that it is never made again.
+            Err(error) if apply.made.get(NEW_BALANCER).is_some() => {
+                return Ok(after_creation(&error, &handle));
+            }
+            Err(error) => return Err(error),
+        }
+        handle.balancers.truncate(1);
+        let lb = self.shown(apply.shown, seen.target, quiet, &handle).await?;
+        if let Some(wait) = address_pending(&wanted, &lb) {
+            return Ok(state::waiting(wait, &handle));
+        }
+        let ingress = state::ingress(&lb, wanted.is_proxy());
+        Ok(state::ready(ingress, request.spec_hash.clone(), &handle, wanted.notes))
+    }
+
+    /// The load balancer as it is now, read again only if nothing since has shown it.
+    async fn shown(
+        &self,
+        shown: Option<LoadBalancer>,
+        target: Option<Balancer>,
+        quiet: bool,
+        handle: &Handle,
+    ) -> Result<LoadBalancer> {
+        if let Some(lb) = shown {
+            return Ok(lb);
+        }
+        if let Some(target) = target.filter(|_| quiet) {
+            return Ok(target.lb);
+        }
+        let id = handle.balancers.first().map_or("", String::as_str);
+        gather::by_id(self.cloud, id).await?.ok_or_else(|| self.absent())
+    }
+
+    pub(super) fn absent(&self) -> Error {
+        let message = format!("no load balancer carries the key of Service {}", self.key.service_uid);
+        Error::cloud(PROVIDER, Reason::ObjectAbsent, message)
+    }
+
+    async fn wanted(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Wanted> {
+        let settings = self.settings(&spec.annotations)?;
+        if settings.class == Some(Class::Dnat) {
+            return Err(Error::cloud(PROVIDER, Reason::Unsupported, "class dnat is not served yet"));
+        }
+        let read = |place: &plan::wanted::Place| {
+            let around = self.surroundings(&settings, place);
+            Wanted::read(self.owner(), spec, members, &around)
+        };
+        let complete = |place: &plan::wanted::Place| {
+            read(place).is_ok_and(|wanted| !wanted.notes.iter().any(|note| note.reason == "MembersLeftOut"))
+        };
+        let place = self.memory.place(self.cloud, complete).await.map_err(|error| crate::fault::of(&error))?;
+        read(&place).map_err(gather::refused)
+    }
+
+    pub(super) fn settings(&self, annotations: &HashMap<String, String>) -> Result<Settings> {
+        Settings::read(annotations, self.options).map_err(|faults| {
+            let message: Vec<String> = faults.iter().map(|fault| format!("{} {}", fault.key, fault.problem)).collect();
+            let error = Error::cloud(PROVIDER, Reason::AnnotationInvalid, message.join("; "));
+            faults
+                .into_iter()
+                .fold(error, |error, fault| error.violation(format!("annotations[{}]", fault.key), fault.problem))
+        })
+    }
+
+    pub(super) fn surroundings<'s>(
+        &'s self,
+        settings: &'s Settings,
+        place: &'s plan::wanted::Place,
+    ) -> Surroundings<'s> {
+        Surroundings {
+            settings,
+            place,
+            business_name: &self.options.business_name,
+            enterprise_project: self.cloud.config().enterprise_project_id.as_deref(),
+        }
+    }
+
+    /// What must settle before anything is changed, or never will.
+    fn unsettled(seen: &Seen) -> Result<Option<Progress>> {
+        let Some(target) = &seen.target else { return Ok(None) };
+        let lb = &target.lb;
+        match lb.provisioning_status.as_str() {
+            "ACTIVE" => Ok(None),
+            "ERROR" => {
+                let message = format!("load balancer {} is in state ERROR, which it does not leave by itself", lb.id);
+                Err(Error::cloud(PROVIDER, Reason::ObjectFailed, message))
+            }
+            status => Ok(Some(Progress::wait(format!("load balancer {} is {status}", lb.id)))),
+        }
+    }
+
+    async fn quota(&self) -> Result<()> {
+        let Some(most) = self.most else { return Ok(()) };
+        let all = self.cloud.load_balancers().await.map_err(|error| crate::fault::of(&error))?;
+        let ours = all.iter().filter(|lb| plan::owner::owner_of(&lb.description).is_some()).count();
+        if u32::try_from(ours).unwrap_or(u32::MAX) < most {
+            return Ok(());
+        }
+        let message = format!("the tenant may have {most} load balancers and has {ours}");
+        Err(Error::cloud(PROVIDER, Reason::QuotaExhausted, message)
+            .quota("load balancers", format!("{most} for the tenant")))
+    }
+
+    /// The steps an ensure would take.
+    pub(crate) async fn plan(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Vec<Step>> {
+        let wanted = self.wanted(spec, members).await?;
+        let seen = gather::for_ensure(self.cloud, &self.handle(), &wanted).await?;
+        Self::unsettled(&seen)?;
+        plan::balancer::plan(&wanted, &seen, None).map_err(gather::refused)
+    }
+
+    /// The steps a removal would take.
+    pub(crate) async fn plan_removal(&self, annotations: &HashMap<String, String>) -> Result<Vec<Step>> {
+        let hints = DeletionHints::read(annotations, self.options);
+        let seen = self.seen_for_removal(&hints).await?;
+        removal::plan(&self.owner(), &seen, hints.keep_eip).map_err(gather::refused)
+    }
+
+    async fn seen_for_removal(&self, hints: &DeletionHints) -> Result<Seen> {
+        let (owner, handle) = (self.owner(), self.handle());
+        let search = Search {
+            owner: &owner,
+            handle: &handle,
+            existing: hints.id.as_deref(),
+            adopt: hints.adopt.as_deref(),
+            business_name: &self.options.business_name,
+        };
+        gather::for_removal(self.cloud, &search, hints.adopt.is_some()).await
+    }
+
+    /// Removes what is ours.
+    pub(crate) async fn delete(&self, annotations: &HashMap<String, String>) -> Result<Outcome> {
+        let hints = DeletionHints::read(annotations, self.options);
+        let seen = self.seen_for_removal(&hints).await?;
+        if seen.leftovers.is_empty()
+            && let Some(left) = self.memory.doubtful(&self.memory_key())
+        {
+            let what = "a creation whose answer was lost may show up yet".to_owned();
+            let wait = Progress::Wait { after: left.min(super::apply::POLL * 5), what };
+            return Ok(Outcome::Waiting(state::in_progress(wait)));
+        }
+        if let Some(going) = seen.leftovers.iter().find(|b| b.owned && b.lb.provisioning_status == "PENDING_DELETE") {
+            let wait = Progress::wait(format!("load balancer {} is being deleted", going.lb.id));
+            return Ok(Outcome::Waiting(state::in_progress(wait)));
+        }
+        let steps = removal::plan(&self.owner(), &seen, hints.keep_eip).map_err(gather::refused)?;
+        let key = self.memory_key();
+        let mut apply = Apply::new(self.cloud, self.memory, &key);
+        if let wait @ Progress::Wait { .. } = apply.run(steps).await? {
+            return Ok(Outcome::Waiting(state::in_progress(wait)));
+        }
+        for gone in seen.leftovers.iter().filter(|balancer| balancer.owned) {
+            if gather::by_id(self.cloud, &gone.lb.id).await?.is_some() {
+                let wait = Progress::wait(format!("load balancer {} is being deleted", gone.lb.id));
+                return Ok(Outcome::Waiting(state::in_progress(wait)));
+            }
+        }
+        self.memory.found(&key);
+        Ok(Outcome::Deleted)
+    }
+
+    /// What the cloud shows now.
+    pub(crate) async fn look(&self, annotations: &HashMap<String, String>) -> Result<v1::LoadBalancerState> {
+        let hints = DeletionHints::read(annotations, self.options);
+        let (owner, handle) = (self.owner(), self.handle());
+        if let Some(id) = &hints.id {
+            return self.look_at_users(&owner, id).await;
+        }
+        if let Some(id) = handle.balancers.first()
+            && let Some((lb, members)) = gather::glance(self.cloud, id).await?
+            && owner.claim_balancer(&lb.name, &lb.description, &lb.tags) == Claim::Ours
+        {
+            return Ok(Self::look_at_ours(&lb, &members, &hints, &handle));
+        }
+        let search = Search {
+            owner: &owner,
+            handle: &handle,
+            existing: None,
+            adopt: None,
+            business_name: &self.options.business_name,
+        };
+        let found = gather::candidates(self.cloud, &search).await?;
+        let lb = found.owned.into_iter().next().ok_or_else(|| self.absent())?;
+        let members = self.cloud.members(&lb.id).await.map_err(|error| crate::fault::of(&error))?;
+        let handle = Handle { balancers: vec![lb.id.clone()], gateway: None };
+        Ok(Self::look_at_ours(&lb, &members, &hints, &handle))
+    }
+
+    fn look_at_ours(
+        lb: &LoadBalancer,
+        members: &[crate::api::elb::Member],
+        hints: &DeletionHints,
+        handle: &Handle,
+    ) -> v1::LoadBalancerState {
+        if !lb.is_active() {
+            let wait = Progress::wait(format!("load balancer {} is {}", lb.id, lb.provisioning_status));
+            return state::waiting(wait, handle);
+        }
+        let record = Record::read(&lb.description);
+        // Several load balancers: the move from one to the other is not over.
+        let settled = handle.balancers.len() <= 1 && (lb.eip().is_some() || !hints.wants_eip);
+        let hash = achieved(&record, members).filter(|_| settled);
+        state::ready(state::ingress(lb, record.proxy), hash.unwrap_or_default(), handle, Vec::new())
+    }
+
+    async fn look_at_users(&self, owner: &Owner, id: &str) -> Result<v1::LoadBalancerState> {
+        let both = futures::future::try_join(self.cloud.load_balancer(id), self.cloud.listeners(id)).await;
+        let (lb, listeners) = match both {
+            Ok(both) => both,
+            Err(error) if error.is_not_found() => return Err(self.absent()),
+            Err(error) => return Err(crate::fault::of(&error)),
+        };
+        let record = record_of_service(owner, &listeners).ok_or_else(|| self.absent())?;
+        let handle = Handle { balancers: vec![lb.id.clone()], gateway: None };
+        let hash = record.done.map(|done| done.hash).unwrap_or_default();
+        Ok(state::ready(state::ingress(&lb, record.proxy), hash, &handle, Vec::new()))
+    }
+}
+
+/// Target first.
+fn handle_of(seen: &Seen) -> Handle {
+    let ids = seen.target.iter().chain(&seen.leftovers).map(|balancer| balancer.lb.id.clone());
+    Handle { balancers: ids.collect(), gateway: None }
+}
+
+/// The failure came after the load balancer was made: the caller gets its id with a short wait, and the failure when it comes again.
+fn after_creation(error: &Error, handle: &Handle) -> v1::LoadBalancerState {
+    let after = std::time::Duration::from_secs(2);
+    let what = format!("the load balancer is made, and then: {}", error.message());
+    state::waiting(Progress::Wait { after, what }, handle)
+}
+
+/// The address is allocated and bound in one call, but shows a little later.
+fn address_pending(wanted: &Wanted, lb: &LoadBalancer) -> Option<Progress> {
+    let shows = lb.eip().is_some_and(|eip| !eip.eip_address.is_empty());
+    (wanted.eip != WantedEip::None && !shows)
+        .then(|| Progress::wait(format!("the public address of load balancer {} is being bound", lb.id)))
+}
