@@ -51,8 +51,9 @@ impl MemberSet {
     /// From the request. The daemon has checked that pod addresses and ports are well-formed.
     pub fn from_wire(members: &v1::Members) -> Self {
         let mut nodes: Vec<_> = members.nodes.iter().map(node_target).collect();
-        let mut pods: Vec<_> =
-            members.endpoints.iter().filter(|endpoint| endpoint.ready).filter_map(pod_target).collect();
+        // One that drains is not ready, and keeps the connections it has.
+        let serves = |endpoint: &&v1::EndpointMember| endpoint.ready || endpoint.draining;
+        let mut pods: Vec<_> = members.endpoints.iter().filter(serves).filter_map(pod_target).collect();
         nodes.sort_unstable();
         pods.sort_unstable();
         Self { nodes, pods }
@@ -66,6 +67,11 @@ impl MemberSet {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.nodes.len() + self.pods.len()
+    }
+
+    /// How many there are of the kind there are more of: a load balancer sends to nodes or to pods.
+    pub fn most(&self) -> usize {
+        self.nodes.len().max(self.pods.len())
     }
 }
 
@@ -85,4 +91,26 @@ fn pod_target(endpoint: &v1::EndpointMember) -> Option<PodTarget> {
         port_name: endpoint.port_name.as_str().into(),
         draining: endpoint.draining,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_drains_stays_and_one_that_is_not_ready_does_not() {
+        let pod = |last: u8, ready, draining| v1::EndpointMember {
+            address: format!("10.0.0.{last}"),
+            port: 80,
+            ready,
+            draining,
+            ..v1::EndpointMember::default()
+        };
+        let endpoints = vec![pod(1, true, false), pod(2, false, true), pod(3, false, false)];
+        let nodes = vec![v1::NodeMember::default()];
+        let set = MemberSet::from_wire(&v1::Members { nodes, endpoints });
+        let seen: Vec<_> = set.pods.iter().map(|pod| (pod.address.to_string(), pod.draining)).collect();
+        assert_eq!(seen, [("10.0.0.1".to_owned(), false), ("10.0.0.2".to_owned(), true)]);
+        assert_eq!(set.most(), 2, "nodes and pods count apart");
+    }
 }

@@ -23,8 +23,8 @@ pub struct ProviderSettings {
     /// Minors of the API it speaks. Default: those of this build.
     pub api_minors: Vec<u32>,
     /// Capabilities it announces, as in the proto file without `CAPABILITY_`. Default: all it has, `CLUSTERS` and
-    /// `REGISTRIES` only with such data, `TENANTS` only with tenants. A call behind one that is missing answers
-    /// UNIMPLEMENTED.
+    /// `REGISTRIES` only with such data, `TENANTS` only with tenants, `POD_ENDPOINTS` only when it is named here. A call
+    /// behind one that is missing answers UNIMPLEMENTED.
     #[serde(deserialize_with = "capabilities")]
     pub capabilities: Option<Vec<Capability>>,
     /// Prefixes of annotations it reads.

@@ -95,8 +95,8 @@ impl Change {
         let key = v1::LoadBalancerKey { tenant: tenant.name, ..key };
         let members = parts.members.map(MemberSet::from_wire).unwrap_or_default();
         let most = usize::try_from(scenario.provider.max_members).unwrap_or(usize::MAX);
-        if members.len() > most {
-            let message = format!("{} members: the cloud takes {most} at most", members.len());
+        if members.most() > most {
+            let message = format!("{} members: the cloud takes {most} at most", members.most());
             return Err(Refusal::new(Reason::OutOfRange, message));
         }
         let (attributes, address) = match parts.spec {

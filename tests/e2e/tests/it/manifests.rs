@@ -201,10 +201,14 @@ async fn an_apiserver_takes_every_manifest() {
     check("patch", "nodes", "", None, true).await;
     check("patch", "nodes/status", "", None, true).await;
     check("watch", "services", "", None, true).await;
+    check("watch", "endpointslices.discovery.k8s.io", "", None, true).await;
+    check("patch", "endpointslices.discovery.k8s.io", "default", None, false).await;
     check("patch", "services/status", "default", None, true).await;
     check("create", "events", "default", None, true).await;
     check("create", "leases.coordination.k8s.io", "kube-system", None, true).await;
-    check("update", "leases.coordination.k8s.io", "kube-system", Some("cloud-controller-manager"), true).await;
+    for lease in ["cloud-controller-manager", "cloud-provider-extraction-migration"] {
+        check("update", "leases.coordination.k8s.io", "kube-system", Some(lease), true).await;
+    }
     check("get", "namespaces", "", Some("kube-system"), true).await;
     check("create", "tokenreviews.authentication.k8s.io", "", None, true).await;
     check("create", "subjectaccessreviews.authorization.k8s.io", "", None, true).await;
