@@ -39,8 +39,14 @@ enum Fault {
 
 fn all_faults() -> Vec<(&'static str, Fault)> {
     const LOOK_UP: &str = "BatchGetInstances";
-    // The nodes that are not ready, and some that are: all of them have names that begin so.
-    let not_ready = json!({"method": LOOK_UP, "node": "node-000*"});
+    // The nodes that are not ready, and no other.
+    let not_ready = |lie: &Value| {
+        let tens = (0..NOT_READY / 10).map(|ten| {
+            let node = format!("{}*", &name(ten * 10)[..name(0).len() - 1]);
+            json!({"match": {"method": LOOK_UP, "node": node}, "effects": [{"lie": lie}]})
+        });
+        tens.collect::<Vec<_>>()
+    };
     let rule = |methods: Value, effect: Value| json!({"match": {"method": methods}, "effects": [effect]});
     let everything = |effect: Value| Fault::Rules(json!([rule(json!([LOOK_UP, "List*"]), effect)]));
     vec![
@@ -56,18 +62,18 @@ fn all_faults() -> Vec<(&'static str, Fault)> {
         ),
         (
             "truncated list",
-            Fault::Rules(json!([
-                {"match": not_ready.clone(), "effects": [{"lie": {"dropItems": 1000}}]},
-                rule(json!("List*"), json!({"lie": {"truncateList": 1}}))
-            ])),
+            Fault::Rules(json!(
+                [
+                    not_ready(&json!({"dropItems": 1000})),
+                    vec![rule(json!("List*"), json!({"lie": {"truncateList": 1}}))]
+                ]
+                .concat()
+            )),
         ),
         ("timeouts", everything(json!("hang"))),
         ("daemon killed", Fault::Killed),
         ("wrong account", everything(json!({"lie": {"wrongAccount": "somebody-elses-account"}}))),
-        (
-            "not-found for what is not ready",
-            Fault::Rules(json!([{"match": not_ready, "effects": [{"lie": "notFound"}]}])),
-        ),
+        ("not-found for what is not ready", Fault::Rules(json!(not_ready(&json!("notFound"))))),
     ]
 }
 
@@ -187,14 +193,18 @@ fn samples(text: &str) -> Samples {
     lines.filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?))).collect()
 }
 
-/// Series that tell what is wrong and have moved: a removal lock, a provider that is down, calls that fail.
+/// Series that tell what is wrong and have moved: a removal lock, a provider that is away, calls that fail, answers that
+/// are refused.
 fn telling(before: &Samples, after: &Samples) -> Vec<String> {
-    let tells = |series: &str| {
-        series.contains("removals_held")
-            || series.contains("breaker_open")
-            || series.contains("provider_up")
-            || (series.contains("code=") && !series.contains("code=\"OK\"") && !series.contains("_bucket"))
-    };
+    const TELLING: [&str; 6] = [
+        "cloud_node_lifecycle_controller_node_removals_held",
+        "cloud_node_lifecycle_controller_removal_breaker_open",
+        "cloudprovider_ready",
+        "cloudprovider_condition",
+        "cloudprovider_answers_refused",
+        "cloudprovider_request_duration_seconds_count",
+    ];
+    let tells = |series: &str| TELLING.iter().any(|name| series.starts_with(name)) && !series.contains("code=\"OK\"");
     let moved = |series: &str, value: f64| (before.get(series).copied().unwrap_or(0.0) - value).abs() > f64::EPSILON;
     let told = after.iter().filter(|(series, value)| tells(series) && moved(series, **value));
     told.map(|(series, value)| format!("metric {series} {value}")).collect()
@@ -250,9 +260,15 @@ mod tests {
 
     #[test]
     fn only_what_moved_and_tells_something_is_a_sign() {
-        let before = samples("# HELP\nprovider_up 1\ncalls{code=\"OK\"} 3\nheld{a=\"b\"} 0\nnode_removals_held 0\n");
-        let after =
-            samples("provider_up 0\ncalls{code=\"OK\"} 9\ncalls{code=\"UNAVAILABLE\"} 2\nnode_removals_held 0\n");
-        assert_eq!(telling(&before, &after), ["metric calls{code=\"UNAVAILABLE\"} 2", "metric provider_up 0"]);
+        let before = samples("# HELP\ncloudprovider_ready 1\nother{code=\"NOT_FOUND\"} 0\n");
+        let calls = |code: &str| format!("cloudprovider_request_duration_seconds_count{{code=\"{code}\"}}");
+        let after = format!(
+            "cloudprovider_ready 0\nother{{code=\"NOT_FOUND\"}} 1\n{} 9\n{} 2\n",
+            calls("OK"),
+            calls("ABORTED")
+        );
+        let expected = ["metric cloudprovider_ready 0".to_owned(), format!("metric {} 2", calls("ABORTED"))];
+        assert_eq!(telling(&before, &samples(&after)), expected);
+        assert!(telling(&before, &before).is_empty());
     }
 }
