@@ -3,14 +3,20 @@
 
 pub mod accounts;
 mod ecs;
+mod eip;
+mod eip_v3;
 pub mod errors;
 mod iam;
 pub mod metadata;
 pub mod network;
+pub mod publicips;
+mod route_tables;
+mod security_groups;
 mod seed;
 pub mod server;
 mod sign;
 pub mod state;
+mod vpc;
 
 use std::time::Duration;
 
@@ -68,7 +74,18 @@ impl Cloud for Huawei {
     type State = State;
 
     fn services(&self) -> Vec<Service<State>> {
-        vec![iam::service(), metadata::service(), ecs::service(), ecs::nova()]
+        vec![
+            iam::service(),
+            metadata::service(),
+            ecs::service(),
+            ecs::nova(),
+            vpc::service(),
+            vpc::neutron(),
+            security_groups::service(),
+            route_tables::service(),
+            eip::service(),
+            eip_v3::service(),
+        ]
     }
 
     fn locate(&self, request: &Request) -> Place {
@@ -115,7 +132,9 @@ impl Cloud for Huawei {
         answer.with_header("x-request-id", request_id)
     }
 
-    fn settle(&self, _state: &mut State, _now: Timestamp) {}
+    fn settle(&self, state: &mut State, now: Timestamp) {
+        state.settle_publicips(now);
+    }
 
     fn frontends(&self, _state: &State) -> Vec<Frontend> {
         Vec::new()

@@ -70,7 +70,12 @@ pub fn ecs(problem: &Problem, request_id: &str) -> Answer {
         .shaped(request_id, |told, _| json!({ "error": { "code": told.code, "message": told.message } }))
 }
 
-/// `{"code", "message"}`: VPC, EIP.
+/// The same, of EIP v3.
+pub fn eip(problem: &Problem, request_id: &str) -> Answer {
+    Told::of(problem, "EIP.0001").shaped(request_id, flat_with_prefix)
+}
+
+/// `{"code", "message"}`: VPC, EIP v1.
 pub fn vpc(problem: &Problem, request_id: &str) -> Answer {
     Told::of(problem, "VPC.0301").shaped(request_id, flat)
 }

@@ -10,8 +10,9 @@ use super::{
     State,
     accounts::{Agency, User},
     metadata::Metadata,
+    network::{Bandwidth, Ipv6Side, SecurityGroup},
     server::Server,
-    state::{DOMAIN, NewPort, SECURITY_GROUP, SUBNET},
+    state::{DOMAIN, NewPort, PROJECT, SECURITY_GROUP, SUBNET, VPC},
 };
 
 /// Objects to add. What is not given is made up or taken from the small world of [`State::new`].
@@ -26,6 +27,14 @@ pub struct Seed {
     pub agencies: Vec<Agency>,
     /// Whose metadata are served.
     pub metadata: Option<Metadata>,
+    /// VPCs.
+    pub vpcs: Vec<NewVpc>,
+    /// Subnets.
+    pub subnets: Vec<NewSubnet>,
+    /// Security groups.
+    pub security_groups: Vec<NewSecurityGroup>,
+    /// Bandwidths that several public addresses can share.
+    pub bandwidths: Vec<NewBandwidth>,
     /// Servers.
     pub servers: Vec<NewServer>,
     /// Servers by the dozen.
@@ -54,6 +63,57 @@ pub struct NewUser {
     pub name: String,
     /// Its password.
     pub password: String,
+}
+
+/// A VPC to add.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewVpc {
+    /// Its id.
+    pub id: String,
+    /// Its range.
+    pub cidr: String,
+    /// The project it is in; absent: the one that is there from the start.
+    #[serde(default)]
+    pub project: Option<String>,
+}
+
+/// A subnet to add.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NewSubnet {
+    /// Its id.
+    pub id: String,
+    /// Id of its Neutron IPv4 subnet.
+    pub neutron_subnet_id: String,
+    /// The VPC it is in; absent: the one that is there from the start.
+    #[serde(default)]
+    pub vpc_id: Option<String>,
+    /// Its range.
+    pub cidr: String,
+    /// Range and Neutron subnet id of its IPv6 side, if it has one.
+    #[serde(default)]
+    pub ipv6: Option<(String, String)>,
+}
+
+/// A security group to add.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSecurityGroup {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A bandwidth to add.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewBandwidth {
+    /// Its id.
+    pub id: String,
+    /// Mbit/s.
+    pub size: u32,
 }
 
 /// A server to add.
@@ -132,6 +192,22 @@ impl State {
         if let Some(metadata) = seed.metadata {
             self.metadata = metadata;
         }
+        for vpc in seed.vpcs {
+            self.seed_vpc(vpc)?;
+        }
+        for subnet in seed.subnets {
+            self.seed_subnet(subnet)?;
+        }
+        for NewSecurityGroup { id, name } in seed.security_groups {
+            let project_id = PROJECT.to_owned();
+            let group = SecurityGroup { id: id.clone(), project_id, name, description: String::new() };
+            self.security_groups.insert(Timestamp::MIN, &id, group);
+        }
+        for NewBandwidth { id, size } in seed.bandwidths {
+            let (share_type, charge_mode) = ("WHOLE".to_owned(), "bandwidth".to_owned());
+            let bandwidth = Bandwidth { id: id.clone(), name: id.clone(), size, share_type, charge_mode };
+            self.bandwidths.insert(Timestamp::MIN, &id, bandwidth);
+        }
         let mut servers = Vec::new();
         for server in seed.servers {
             servers.push(self.add_server(server)?);
@@ -145,6 +221,31 @@ impl State {
             }
         }
         Ok(Seeded { servers })
+    }
+
+    fn seed_vpc(&mut self, new: NewVpc) -> Result<(), String> {
+        let project = new.project.unwrap_or_else(|| PROJECT.to_owned());
+        let cidr = new.cidr.parse().map_err(|_| format!("vpcs: {} is no range", new.cidr))?;
+        let table = self.new_id();
+        self.add_vpc(Timestamp::MIN, &project, &new.id, &new.id, cidr, &table);
+        Ok(())
+    }
+
+    fn seed_subnet(&mut self, new: NewSubnet) -> Result<(), String> {
+        let vpc = new.vpc_id.unwrap_or_else(|| VPC.to_owned());
+        if self.vpcs.get(&vpc).is_none() {
+            return Err(format!("subnets: VPC {vpc} does not exist"));
+        }
+        let cidr = new.cidr.parse().map_err(|_| format!("subnets: {} is no range", new.cidr))?;
+        let ipv6 = match new.ipv6 {
+            None => None,
+            Some((cidr, neutron_subnet_id)) => {
+                let cidr = cidr.parse().map_err(|_| format!("subnets: {cidr} is no range"))?;
+                Some(Ipv6Side { cidr, neutron_subnet_id })
+            }
+        };
+        self.add_subnet(Timestamp::MIN, &vpc, &new.id, &new.neutron_subnet_id, &new.id, cidr, ipv6);
+        Ok(())
     }
 
     /// Adds a server and answers its id.

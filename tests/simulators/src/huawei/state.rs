@@ -14,7 +14,9 @@ use super::{
     Huawei,
     accounts::{Agency, Key, Project, Token, User},
     metadata::Metadata,
-    network::{FixedIp, Ipv6Side, Port, PublicIp, Route, RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Vpc},
+    network::{
+        Bandwidth, FixedIp, Ipv6Side, Port, PublicIp, Route, RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Vpc,
+    },
     server::Server,
 };
 use crate::engine::Table;
@@ -71,6 +73,8 @@ pub struct State {
     pub route_tables: Table<RouteTable>,
     /// Public addresses.
     pub publicips: Table<PublicIp>,
+    /// Bandwidths that several public addresses share.
+    pub bandwidths: Table<Bandwidth>,
     /// Servers.
     pub servers: Table<Server>,
     /// Addresses in use, by subnet.
@@ -122,6 +126,7 @@ impl State {
             security_group_rules: Table::default(),
             route_tables: Table::default(),
             publicips: Table::default(),
+            bandwidths: Table::default(),
             servers: Table::default(),
             leases: HashSet::new(),
             cursors: HashMap::new(),
@@ -325,7 +330,7 @@ impl State {
     }
 
     /// Addresses of a subnet in use.
-    pub fn leased(&self, subnet: &str) -> usize {
+    pub(super) fn leased(&self, subnet: &str) -> usize {
         self.leases.iter().filter(|(id, _)| id == subnet).count()
     }
 }

@@ -3,6 +3,8 @@
 mod client;
 mod control;
 mod ecs;
+mod eip;
 mod faults;
 mod gateway;
 mod iam;
+mod vpc;
