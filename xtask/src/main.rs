@@ -38,7 +38,7 @@ enum Chore {
         #[arg(long, conflicts_with = "accept")]
         replace: bool,
     },
-    /// Bring up a real control plane, the controller and the mock provider, and show them at work.
+    /// Bring up a real control plane, the controller and a provider with its cloud, and show them at work.
     #[command(disable_help_flag = true)]
     Demo {
         /// Arguments of the demo; `--help` lists them.
@@ -91,7 +91,8 @@ fn api(root: &Path, accept: bool, replace: bool) -> Result<ExitCode> {
 /// here too so that cargo can do all of it side by side. With the features of the whole workspace, as `cargo test
 /// --workspace` has them, so that nothing is compiled once more for the sake of a feature.
 fn run_program(root: &Path, program: &str, profile: &[&str], args: &[OsString]) -> Result<ExitCode> {
-    let bins = ["cloud-controller-manager", "provider-mock", program].map(|name| format!("--bin={name}"));
+    let bins = ["cloud-controller-manager", "provider-mock", "provider-huawei", "cloud-simulator", program]
+        .map(|name| format!("--bin={name}"));
     let mut build = cargo(root);
     build.args(["build", "--workspace"]).args(profile).args(&bins);
     if !build.status().context("cargo build")?.success() {

@@ -10,23 +10,44 @@ mod world;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use screen::Screen;
-use testkit::Profile;
+use testkit::{Profile, cloud::Kind};
 use world::World;
 
 /// Shows the controller and a provider at work on a real Kubernetes API, and verifies every step.
 #[derive(Parser)]
 #[command(name = "cargo xtask demo", bin_name = "cargo xtask demo")]
 struct Args {
+    /// Whose cloud is played.
+    #[arg(long, value_enum, default_value = "mock")]
+    provider: Provider,
     /// Stays up after the last step, for a look around with kubectl, until interrupted.
     #[arg(long)]
     keep: bool,
     /// Uses the programs that `cargo test --workspace` has built, which spares a test the build.
     #[arg(long, hide = true)]
     built_for_tests: bool,
+}
+
+/// A cloud the demo can run on.
+#[derive(Clone, Copy, ValueEnum)]
+enum Provider {
+    /// Huawei Cloud, simulated, with provider-huawei.
+    Huawei,
+    /// The mock provider.
+    Mock,
+}
+
+impl From<Provider> for Kind {
+    fn from(provider: Provider) -> Self {
+        match provider {
+            Provider::Huawei => Self::Huawei,
+            Provider::Mock => Self::Mock,
+        }
+    }
 }
 
 /// The status of a shell command ended by an interrupt.
@@ -61,7 +82,7 @@ enum Outcome {
 /// However this ends, dropping the world takes every process and file away again.
 async fn run(screen: &Screen, args: &Args) -> Result<Outcome> {
     let profile = if args.built_for_tests { Profile::Test } else { Profile::Dev };
-    let Some(world) = unless_interrupted(Box::pin(World::create(screen, profile))).await else {
+    let Some(world) = unless_interrupted(Box::pin(World::create(screen, profile, args.provider.into()))).await else {
         return Ok(Outcome::Interrupted);
     };
     let mut world = world?;

@@ -25,22 +25,28 @@ const PORT: u16 = 8080;
 /// From the first node to the last machine that goes.
 pub(crate) async fn tell(screen: &Screen, world: &mut World) -> Result<()> {
     machines_join(screen, world).await?;
+    world.show_calls(screen).await?;
     routes_appear(screen, world).await?;
+    world.show_calls(screen).await?;
     a_load_balancer_is_made(screen, world).await?;
+    world.show_calls(screen).await?;
     a_machine_is_stopped_and_started(screen, world).await?;
-    a_machine_is_terminated(screen, world).await
+    world.show_calls(screen).await?;
+    a_machine_is_terminated(screen, world).await?;
+    world.show_calls(screen).await
 }
 
 async fn machines_join(screen: &Screen, world: &mut World) -> Result<()> {
     screen.chapter("Machines join, with kubelets that leave the cloud's part to an external provider");
     for (number, name) in (1_u8..).zip(NODES) {
+        let place = world.cloud.add_machine(number, name).await?;
         let settings = NodeSettings {
-            node_ip: Some(world.network.machine(number).to_string()),
+            node_ip: Some(place.address.to_string()),
             pod_cidr: Some(pod_cidr(number)),
             ..NodeSettings::named(name)
         };
         let kubelet = FakeKubelet::start(&world.client, &settings).await?;
-        world.machines.insert(name.to_owned(), Machine { kubelet, backend: None });
+        world.machines.insert(name.to_owned(), Machine { place, kubelet, backend: None });
     }
     let nodes = world.nodes();
     screen.fact("registered with a host name for their only address, and the taint node.cloudprovider.kubernetes.io/uninitialized");
@@ -79,7 +85,7 @@ async fn routes_appear(screen: &Screen, world: &mut World) -> Result<()> {
 async fn see_routes(screen: &Screen, world: &World, what: &str, machines: &[u8]) -> Result<()> {
     let expected: BTreeSet<_> = machines.iter().map(|number| pod_cidr(*number)).collect();
     let routes = screen.see(what, PATIENCE, async || {
-        let mut routes = world.mock.control().routes().await?;
+        let mut routes = world.cloud.routes().await?;
         routes.sort_by(|one, other| one.destination.cmp(&other.destination));
         let present: BTreeSet<_> = routes.iter().map(|route| route.destination.clone()).collect();
         ensure!(present == expected, "there are {present:?}");
@@ -93,11 +99,13 @@ async fn see_routes(screen: &Screen, world: &World, what: &str, machines: &[u8])
 
 async fn a_load_balancer_is_made(screen: &Screen, world: &mut World) -> Result<()> {
     screen.chapter("A Service of type LoadBalancer");
-    let made = world.services().create(&PostParams::default(), &services::load_balancer(SERVICE, PORT)).await?;
+    let mut service = services::load_balancer(SERVICE, PORT);
+    service.metadata.annotations = Some(world.cloud.annotations());
+    let made = world.services().create(&PostParams::default(), &service).await?;
     let node_port = services::node_port(&made).context("the apiserver gave the Service no node port")?;
-    for (number, name) in (1_u8..).zip(NODES) {
-        let address = world.network.machine(number).into();
-        world.machine(name)?.backend = Some(Backend::start(name, address, node_port).await?);
+    for name in NODES {
+        let machine = world.machine(name)?;
+        machine.backend = Some(Backend::start(name, machine.place.played_by, node_port).await?);
     }
     let api = world.services();
     let address = screen
@@ -106,9 +114,9 @@ async fn a_load_balancer_is_made(screen: &Screen, world: &mut World) -> Result<(
             look::address(&api.get(SERVICE).await?)
         })
         .await?;
-    let entrance = SocketAddr::new(address, PORT);
+    screen.fact(SocketAddr::new(address, PORT));
+    let entrance = world.cloud.entrance(address, PORT).await?;
     world.load_balancer = Some(entrance);
-    screen.fact(entrance);
     see_answers(screen, entrance, "requests to it are answered by the backends of all nodes", &NODES).await
 }
 
@@ -133,7 +141,7 @@ async fn a_machine_is_stopped_and_started(screen: &Screen, world: &mut World) ->
     let [_, name, _] = NODES;
     screen.chapter(&format!("The machine of {name} is stopped"));
     let entrance = world.load_balancer()?;
-    world.mock.control().set_machine_state(name, "stopped").await?;
+    world.cloud.power(name, false).await?;
     let machine = world.machine(name)?;
     let port = machine.backend.take().context("it had a backend")?.address();
     machine.kubelet.set(Readiness::Unknown).await?;
@@ -141,7 +149,7 @@ async fn a_machine_is_stopped_and_started(screen: &Screen, world: &mut World) ->
     let others = NODES.map(|node| if node == name { NODES[0] } else { node });
     see_answers(screen, entrance, "requests are answered by the others", &others).await?;
 
-    world.mock.control().set_machine_state(name, "running").await?;
+    world.cloud.power(name, true).await?;
     let machine = world.machine(name)?;
     machine.backend = Some(Backend::start(name, port.ip(), port.port()).await?);
     machine.kubelet.set(Readiness::Ready).await?;
@@ -163,7 +171,7 @@ async fn see_shutdown_taint(screen: &Screen, world: &World, name: &str, expected
 async fn a_machine_is_terminated(screen: &Screen, world: &mut World) -> Result<()> {
     let [.., name] = NODES;
     screen.chapter(&format!("The machine of {name} is terminated"));
-    world.mock.control().set_machine_state(name, "terminated").await?;
+    world.cloud.terminate(name).await?;
     let machine = world.machine(name)?;
     machine.backend = None;
     machine.kubelet.set(Readiness::Unknown).await?;
@@ -198,6 +206,7 @@ pub(crate) async fn clean_up(screen: &Screen, world: &mut World) -> Result<()> {
         world.nodes().delete(name, &DeleteParams::default()).await.with_context(|| format!("delete {name}"))?;
     }
     see_routes(screen, world, "the nodes are deleted, and the cloud has no route of theirs", &[]).await?;
+    world.show_calls(screen).await?;
     screen.task("the controller and the daemon end on SIGTERM", world.stop()).await
 }
 
@@ -209,8 +218,8 @@ async fn delete_service(screen: &Screen, world: &World, api: &Api<Service>) -> R
             if let Some(service) = api.get_opt(SERVICE).await? {
                 bail!("it still has the finalizers {:?}", service.metadata.finalizers.unwrap_or_default());
             }
-            let left = world.mock.control().load_balancers().await?;
-            ensure!(left.is_empty(), "the cloud still has {} load balancers", left.len());
+            let left = world.cloud.leftovers().await?;
+            ensure!(left == 0, "the cloud still has {left} load balancers and addresses");
             Ok(())
         })
         .await

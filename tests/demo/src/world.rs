@@ -10,9 +10,8 @@ use k8s_openapi::api::core::v1::{Node, Service};
 use kube::Client;
 use kube::api::Api;
 use testkit::backend::Backend;
+use testkit::cloud::{Cloud, Kind, Place};
 use testkit::controller::{ControllerSettings, rights};
-use testkit::mock::{Mock, MockSettings};
-use testkit::network::Network;
 use testkit::process::Exit;
 use testkit::program::{self, Program};
 use testkit::{Binaries, ControlPlane, FakeKubelet, Profile};
@@ -33,6 +32,7 @@ const IMPATIENT: [&str; 6] = [
 
 /// A machine of the played cloud: what runs on it.
 pub(crate) struct Machine {
+    pub(crate) place: Place,
     pub(crate) kubelet: FakeKubelet,
     /// What answers on its node port.
     pub(crate) backend: Option<Backend>,
@@ -44,14 +44,15 @@ pub(crate) struct World {
     pub(crate) load_balancer: Option<SocketAddr>,
     pub(crate) client: Client,
     controller: Program,
-    pub(crate) mock: Mock,
+    pub(crate) cloud: Cloud,
     plane: ControlPlane,
-    pub(crate) network: Network,
+    /// The last of the cloud's calls that were shown.
+    shown: u64,
 }
 
 impl World {
     /// Brings everything up but the machines.
-    pub(crate) async fn create(screen: &Screen, profile: Profile) -> Result<Self> {
+    pub(crate) async fn create(screen: &Screen, profile: Profile, kind: Kind) -> Result<Self> {
         screen.chapter("A control plane");
         let binaries = screen.task("the programs are built", Binaries::build(profile)).await?;
         // May build for minutes, with progress of its own.
@@ -63,13 +64,11 @@ impl World {
         screen.fact(plane.url());
 
         screen.chapter("A provider's daemon and the controller, two processes joined by a Unix socket");
-        let network = Network::reserve()?;
-        let settings = MockSettings::default();
-        let mock = Mock::start(binaries, plane.folder(), &network, &settings);
-        let mock = screen.task("provider-mock serves", mock).await?;
-        screen.fact(mock.endpoint());
+        let cloud = Cloud::start(kind, binaries, plane.folder());
+        let cloud = screen.task("the cloud is played, and the provider's daemon serves", cloud).await?;
+        screen.fact(cloud.endpoint());
         let kubeconfig = screen.task("the controller has an identity with just its rights", rights(&plane)).await?;
-        let mut controller = ControllerSettings::new(kubeconfig, mock.endpoint());
+        let mut controller = ControllerSettings::new(kubeconfig, cloud.endpoint());
         "demo".clone_into(&mut controller.cluster_name);
         controller.args = ["--allocate-node-cidrs=true", "--configure-cloud-routes=true"]
             .into_iter()
@@ -78,7 +77,7 @@ impl World {
             .chain([format!("--cluster-cidr={CLUSTER_CIDR}")])
             .collect();
         let controller = Program::start(controller.launch(binaries, plane.folder(), "cloud-controller-manager"))?;
-        Ok(Self { machines: BTreeMap::new(), load_balancer: None, client, controller, mock, plane, network })
+        Ok(Self { machines: BTreeMap::new(), load_balancer: None, client, controller, cloud, plane, shown: 0 })
     }
 
     pub(crate) fn nodes(&self) -> Api<Node> {
@@ -106,24 +105,32 @@ impl World {
     /// Fails if one of our programs has ended by itself.
     pub(crate) fn ensure_running(&self) -> Result<()> {
         self.controller.ensure_running()?;
-        self.mock.program().ensure_running()
+        self.cloud.ensure_running()
     }
 
-    /// Asks both programs to end, the user before the used, and fails if either does not end well.
-    pub(crate) async fn stop(&mut self) -> Result<()> {
-        let ends = [
-            ("cloud-controller-manager", self.controller.stop().await?),
-            ("provider-mock", self.mock.program_mut().stop().await?),
-        ];
-        for (name, exit) in ends {
-            ensure!(exit == Exit::Code(0), "{name} ended with {exit}");
-        }
+    /// Shows the REST calls made of the cloud since this was last asked, those that changed something one by one.
+    pub(crate) async fn show_calls(&mut self, screen: &Screen) -> Result<()> {
+        let calls = self.cloud.calls(self.shown).await?;
+        let Some(last) = calls.last() else { return Ok(()) };
+        self.shown = last.number;
+        let (writes, reads): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.mutating);
+        let named: Vec<_> = writes.iter().map(|call| format!("{} {}", call.service, call.action)).collect();
+        let named = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
+        screen.fact(format!("cloud calls: {} to read, {} to change{named}", reads.len(), writes.len()));
         Ok(())
+    }
+
+    /// Asks all programs to end, the user before the used, and fails if one does not end well.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        let exit = self.controller.stop().await?;
+        ensure!(exit == Exit::Code(0), "cloud-controller-manager ended with {exit}");
+        self.cloud.stop().await
     }
 
     /// Adds to an error what the programs have said, which else is gone with the folder it is in.
     pub(crate) fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
-        let programs = [("cloud-controller-manager", &self.controller), ("provider-mock", self.mock.program())];
+        let programs: Vec<_> =
+            std::iter::once(("cloud-controller-manager", &self.controller)).chain(self.cloud.programs()).collect();
         program::explain(error, &programs)
     }
 }

@@ -45,7 +45,8 @@ pub struct Binaries {
     paths: BTreeMap<String, PathBuf>,
 }
 
-const PROGRAMS: [&str; 2] = ["cloud-controller-manager", "provider-mock"];
+/// All that are started as processes; a row more makes a program known.
+const PROGRAMS: [&str; 4] = ["cloud-controller-manager", "provider-mock", "provider-huawei", "cloud-simulator"];
 
 impl Binaries {
     /// Builds the programs into the workspace's target folder; once a process and profile, further calls get the same answer.
@@ -69,6 +70,16 @@ impl Binaries {
     /// The mock provider's daemon.
     pub fn mock(&self) -> &Path {
         &self.paths[PROGRAMS[1]]
+    }
+
+    /// The daemon for Huawei Cloud.
+    pub fn huawei(&self) -> &Path {
+        &self.paths[PROGRAMS[2]]
+    }
+
+    /// The simulated clouds.
+    pub fn simulator(&self) -> &Path {
+        &self.paths[PROGRAMS[3]]
     }
 }
 

@@ -3,6 +3,8 @@
 
 pub mod backend;
 pub mod binaries;
+pub mod cloud;
+pub mod console;
 pub mod controller;
 pub mod events;
 pub mod http;
@@ -13,6 +15,7 @@ pub mod mock;
 pub mod network;
 pub mod program;
 pub mod services;
+pub mod simulator;
 pub mod wait;
 
 pub use binaries::{Binaries, Profile};

@@ -1,18 +1,17 @@
 //! The mock provider's daemon, and the cloud behind it, as a person at the cloud's console sees and changes it.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use control_plane::process::Launch;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::console::Console;
 use crate::network::Network;
 use crate::program::Program;
-use crate::{Binaries, eventually, http};
+use crate::{Binaries, eventually};
 
 const START: Duration = Duration::from_secs(30);
 
@@ -72,7 +71,7 @@ impl Mock {
         let mock = Self {
             program: Program::start(settings.launch(binaries, folder, network)?)?,
             endpoint: settings.endpoint(folder),
-            control: MockControl { address: network.control().into() },
+            control: MockControl { console: Console::new(network.control().into()) },
         };
         mock.wait_until_ready().await?;
         Ok(mock)
@@ -111,7 +110,7 @@ impl Mock {
 /// A client of the control endpoint.
 #[derive(Clone, Debug)]
 pub struct MockControl {
-    address: SocketAddr,
+    console: Console,
 }
 
 /// A machine of the cloud.
@@ -169,7 +168,7 @@ pub struct CloudView {
 impl MockControl {
     /// Everything there is.
     pub async fn state(&self) -> Result<CloudView> {
-        self.read("/v1/state").await
+        self.console.read("/v1/state").await
     }
 
     /// The load balancers.
@@ -184,7 +183,7 @@ impl MockControl {
 
     /// Calls answered so far, by method, then by code.
     pub async fn calls(&self) -> Result<Value> {
-        self.read("/v1/calls").await
+        self.console.read("/v1/calls").await
     }
 
     /// Starts (`running`), stops (`stopped`) or ends (`terminated`) a machine, by name.
@@ -199,22 +198,11 @@ impl MockControl {
 
     /// How often each rule was looked at (`seen`) and struck (`hit`).
     pub async fn rules(&self) -> Result<Value> {
-        self.read("/v1/rules").await
+        self.console.read("/v1/rules").await
     }
 
     /// Any change.
     pub async fn change(&self, method: &str, path: &str, body: &Value) -> Result<()> {
-        self.request(method, path, Some(&body.to_string())).await.map(drop)
-    }
-
-    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let body = self.request("GET", path, None).await?;
-        serde_json::from_str(&body).with_context(|| format!("the answer to GET {path}: {body}"))
-    }
-
-    async fn request(&self, method: &str, path: &str, json: Option<&str>) -> Result<String> {
-        let (status, body) = http::request(self.address, method, path, json).await?;
-        ensure!((200..300).contains(&status), "{method} {path} was answered {status}: {}", body.trim());
-        Ok(body)
+        self.console.change(method, path, body).await
     }
 }

@@ -33,6 +33,11 @@ impl Network {
             .context("every block of loopback addresses is taken, or this machine has only 127.0.0.1")
     }
 
+    /// The second part of the machines' addresses: 127.N.
+    pub fn octet(&self) -> u8 {
+        self.octet
+    }
+
     /// For machines, in CIDR notation.
     pub fn machines(&self) -> String {
         format!("127.{}.0.0/16", self.octet)

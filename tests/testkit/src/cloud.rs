@@ -1,0 +1,161 @@
+//! A played cloud with its provider's daemon in front of it, whichever it is: what stories and tests for every cloud need.
+
+mod huawei;
+mod mock;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use control_plane::process::Exit;
+
+pub use crate::mock::RouteView;
+use crate::network::Network;
+use crate::program::Program;
+use crate::simulator::CallView;
+use crate::{Binaries, cloud::huawei::Huawei, cloud::mock::Mocked};
+
+/// Which cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The mock: daemon and cloud are one program.
+    Mock,
+    /// Huawei Cloud, simulated.
+    Huawei,
+}
+
+/// A running one.
+#[derive(Debug)]
+pub struct Cloud {
+    played: Played,
+    network: Network,
+}
+
+#[derive(Debug)]
+enum Played {
+    Mock(Box<Mocked>),
+    Huawei(Box<Huawei>),
+}
+
+/// Where a machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its address, as the cloud has it.
+    pub address: IpAddr,
+    /// The address on loopback that plays it.
+    pub played_by: IpAddr,
+}
+
+impl Cloud {
+    /// Starts it and waits until its daemon serves. Its files are in this folder.
+    pub async fn start(kind: Kind, binaries: &Binaries, folder: &Path) -> Result<Self> {
+        let network = Network::reserve()?;
+        let played = match kind {
+            Kind::Mock => Played::Mock(Box::new(Mocked::start(binaries, folder, &network).await?)),
+            Kind::Huawei => Played::Huawei(Box::new(Huawei::start(binaries, folder, &network).await?)),
+        };
+        Ok(Self { played, network })
+    }
+
+    /// For `--provider`.
+    pub fn endpoint(&self) -> &str {
+        match &self.played {
+            Played::Mock(cloud) => cloud.endpoint(),
+            Played::Huawei(cloud) => cloud.endpoint(),
+        }
+    }
+
+    /// What a Service has to say to get a load balancer that the internet reaches.
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        match &self.played {
+            Played::Mock(_) => BTreeMap::new(),
+            Played::Huawei(_) => huawei::annotations(),
+        }
+    }
+
+    /// Machine `number`, which is made if the cloud does not make it when it is asked about it.
+    pub async fn add_machine(&mut self, number: u8, name: &str) -> Result<Place> {
+        match &mut self.played {
+            Played::Mock(_) => {
+                let address = self.network.machine(number).into();
+                Ok(Place { address, played_by: address })
+            }
+            Played::Huawei(cloud) => cloud.add_machine(number, name).await,
+        }
+    }
+
+    /// Switches a machine on or off.
+    pub async fn power(&self, name: &str, on: bool) -> Result<()> {
+        match &self.played {
+            Played::Mock(cloud) => cloud.power(name, on).await,
+            Played::Huawei(cloud) => cloud.power(name, on).await,
+        }
+    }
+
+    /// Ends a machine for good.
+    pub async fn terminate(&self, name: &str) -> Result<()> {
+        match &self.played {
+            Played::Mock(cloud) => cloud.terminate(name).await,
+            Played::Huawei(cloud) => cloud.terminate(name).await,
+        }
+    }
+
+    /// The routes in the cloud's table, and the machines they lead to.
+    pub async fn routes(&self) -> Result<Vec<RouteView>> {
+        match &self.played {
+            Played::Mock(cloud) => cloud.routes().await,
+            Played::Huawei(cloud) => cloud.routes().await,
+        }
+    }
+
+    /// How many load balancers and public addresses there are.
+    pub async fn leftovers(&self) -> Result<usize> {
+        match &self.played {
+            Played::Mock(cloud) => cloud.load_balancers().await,
+            Played::Huawei(cloud) => cloud.leftovers().await,
+        }
+    }
+
+    /// Where connections to a load balancer's address really go.
+    pub async fn entrance(&self, address: IpAddr, port: u16) -> Result<SocketAddr> {
+        match &self.played {
+            Played::Mock(_) => Ok(SocketAddr::new(address, port)),
+            Played::Huawei(cloud) => cloud.reach(address, port).await,
+        }
+    }
+
+    /// The REST calls made of the cloud, with numbers above this; the mock has none.
+    pub async fn calls(&self, after: u64) -> Result<Vec<CallView>> {
+        match &self.played {
+            Played::Mock(_) => Ok(Vec::new()),
+            Played::Huawei(cloud) => cloud.calls(after).await,
+        }
+    }
+
+    /// The programs by name, those that use others first.
+    pub fn programs(&self) -> Vec<(&'static str, &Program)> {
+        match &self.played {
+            Played::Mock(cloud) => cloud.programs(),
+            Played::Huawei(cloud) => cloud.programs(),
+        }
+    }
+
+    /// Fails if one of the programs has ended by itself.
+    pub fn ensure_running(&self) -> Result<()> {
+        self.programs().into_iter().try_for_each(|(_, program)| program.ensure_running())
+    }
+
+    /// Ends the programs by SIGTERM, the user before the used, and fails if one does not end well.
+    pub async fn stop(&mut self) -> Result<()> {
+        let programs = match &mut self.played {
+            Played::Mock(cloud) => cloud.programs_mut(),
+            Played::Huawei(cloud) => cloud.programs_mut(),
+        };
+        for (name, program) in programs {
+            let exit = program.stop().await?;
+            ensure!(exit == Exit::Code(0), "{name} ended with {exit}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! A simulated cloud as a process, and the console of it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use control_plane::process::Launch;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::console::Console;
+use crate::network::Network;
+use crate::program::Program;
+use crate::{Binaries, eventually};
+
+const START: Duration = Duration::from_secs(30);
+
+/// A running `cloud-simulator`.
+#[derive(Debug)]
+pub struct Simulator {
+    program: Program,
+    console: Console,
+    https: String,
+    ca_file: PathBuf,
+}
+
+/// The line in which it says where it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Announced {
+    https: String,
+    control: String,
+}
+
+/// A call the cloud was sent.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct CallView {
+    /// Counted from 1.
+    pub number: u64,
+    /// `elb`.
+    pub service: String,
+    /// The cloud's own name of the call.
+    pub action: String,
+    /// Whether the call is one that changes something.
+    pub mutating: bool,
+}
+
+#[derive(Deserialize)]
+struct Reached {
+    address: SocketAddr,
+}
+
+#[derive(Deserialize)]
+struct Player {
+    address: IpAddr,
+}
+
+impl Simulator {
+    /// Starts the cloud of this name and waits until it serves. It plays its addresses on this network, and its files are in
+    /// this folder.
+    pub async fn start(cloud: &str, binaries: &Binaries, folder: &Path, network: &Network) -> Result<Self> {
+        let ca_file = folder.join(format!("{cloud}.ca"));
+        let launch = Launch::new(binaries.simulator(), folder.join(format!("{cloud}-cloud.log")))
+            .arg(cloud)
+            .arg(format!("--ca-file={}", ca_file.display()))
+            .arg(format!("--traffic={}", network.octet()));
+        let program = Program::start(launch)?;
+        let announced = eventually("cloud-simulator says where it is", START, async || {
+            program.ensure_running()?;
+            let log = program.log();
+            let line = log.lines().find(|line| line.starts_with('{')).context("it has said nothing yet")?;
+            Ok(serde_json::from_str::<Announced>(line)?)
+        });
+        let Announced { https, control } = announced.await?;
+        let control = control.trim_start_matches("http://").parse().context("the control endpoint's address")?;
+        Ok(Self { program, console: Console::new(control), https, ca_file })
+    }
+
+    /// Where all services are; `/{service}` below it is one.
+    pub fn https(&self) -> &str {
+        &self.https
+    }
+
+    /// The certificate to trust.
+    pub fn ca_file(&self) -> &Path {
+        &self.ca_file
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The program, to stop it.
+    pub fn program_mut(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// Calls with numbers above this.
+    pub async fn calls(&self, after: u64) -> Result<Vec<CallView>> {
+        self.console.read(&format!("/v1/calls?after={after}")).await
+    }
+
+    /// The objects of one kind, by id.
+    pub async fn objects<T: DeserializeOwned>(&self, kind: &str) -> Result<BTreeMap<String, T>> {
+        let mut all: Value = self.console.read("/v1/objects").await?;
+        serde_json::from_value(all[kind].take()).with_context(|| format!("the objects of the kind {kind}"))
+    }
+
+    /// Adds objects; answers what they are called.
+    pub async fn seed(&self, objects: &Value) -> Result<Value> {
+        self.console.send("POST", "/v1/objects", objects).await
+    }
+
+    /// Does what a user does by other ways than the API.
+    pub async fn operate(&self, what: &str, with: &Value) -> Result<()> {
+        self.console.change("POST", &format!("/v1/operations/{what}"), with).await
+    }
+
+    /// Sets latency, lag of listings, quotas and limits.
+    pub async fn turn(&self, knobs: &Value) -> Result<()> {
+        self.console.change("PATCH", "/v1/knobs", knobs).await
+    }
+
+    /// Makes calls go wrong; [`mend`](Self::mend) ends that.
+    pub async fn break_with(&self, rule: &Value) -> Result<()> {
+        self.console.change("POST", "/v1/faults", rule).await
+    }
+
+    /// No call goes wrong any more.
+    pub async fn mend(&self) -> Result<()> {
+        self.console.change("DELETE", "/v1/faults", &json!({})).await
+    }
+
+    /// Where connections to a load balancer's address and port really go.
+    pub async fn reach(&self, address: IpAddr, port: u16) -> Result<SocketAddr> {
+        Ok(self.console.read::<Reached>(&format!("/v1/reach/{address}/{port}")).await?.address)
+    }
+
+    /// The address on loopback that plays one of the cloud's.
+    pub async fn played_by(&self, address: IpAddr) -> Result<IpAddr> {
+        Ok(self.console.read::<Player>(&format!("/v1/players/{address}")).await?.address)
+    }
+}
