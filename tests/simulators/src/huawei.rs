@@ -88,7 +88,7 @@ impl Cloud for Huawei {
         ]
     }
 
-    fn locate(&self, request: &Request) -> Place {
+    fn locate(&self, request: &Request, has: &dyn Fn(&str) -> bool) -> Place {
         let host = request.host_name();
         let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
         if let Some(label) = self.label(host) {
@@ -99,8 +99,7 @@ impl Cloud for Huawei {
         }
         // An address may stand for one service, with the label as the first segment of the path.
         let first = request.path.split('/').nth(1).unwrap_or_default();
-        let known = self.services().iter().any(|service| service.has_host(first));
-        if known { Place::Host { label: first.to_owned(), prefix: first.len() + 1 } } else { Place::Anywhere }
+        if has(first) { Place::Host { label: first.to_owned(), prefix: first.len() + 1 } } else { Place::Anywhere }
     }
 
     fn names(&self) -> Vec<String> {

@@ -78,6 +78,15 @@ impl<S> Call<'_, S> {
         text.parse().map(Some).map_err(|_| Problem::bad_parameter(key, format!("{text} is no valid value")))
     }
 
+    /// How many rows a page has, by the query key that asks for it.
+    pub fn page_size(&self, key: &str, default: usize, max: usize) -> Result<usize, Problem> {
+        let asked = self.parsed(key)?.unwrap_or(default);
+        if asked > max {
+            return Err(Problem::bad_parameter(key, format!("{asked} is more than {max}")));
+        }
+        Ok(self.knobs.page_rows.map_or(asked, |rows| rows.min(asked)))
+    }
+
     /// The body. Types refuse what they do not know with `#[serde(deny_unknown_fields)]`.
     pub fn body<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_json::from_slice(&self.request.body).map_err(|error| Problem::BadBody(error.to_string()))

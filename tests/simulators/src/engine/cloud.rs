@@ -30,8 +30,8 @@ pub trait Cloud: std::fmt::Debug + Send + Sync + 'static {
     /// Its services.
     fn services(&self) -> Vec<Service<Self::State>>;
 
-    /// Where a host and the path on it lead.
-    fn locate(&self, request: &Request) -> Place;
+    /// Where a request's host and path lead; `has` tells whether there is a service on a host label.
+    fn locate(&self, request: &Request, has: &dyn Fn(&str) -> bool) -> Place;
 
     /// The DNS names its TLS certificate is for, besides loopback's.
     fn names(&self) -> Vec<String>;

@@ -36,6 +36,8 @@ pub struct Knobs {
     pub latency_ms: u64,
     /// How far listings are behind, at most ten minutes.
     pub lag_ms: u64,
+    /// Most rows of a page, whatever is asked for.
+    pub page_rows: Option<usize>,
     /// How long something takes the cloud, by name.
     pub delays_ms: BTreeMap<String, u64>,
     /// How many of something are allowed, by name.
@@ -60,6 +62,9 @@ impl Knobs {
         let mut knobs = self.clone();
         knobs.latency_ms = change.latency_ms.unwrap_or(knobs.latency_ms);
         knobs.lag_ms = change.lag_ms.unwrap_or(knobs.lag_ms);
+        if let Some(rows) = change.page_rows {
+            knobs.page_rows = Some(rows).filter(|rows| *rows > 0);
+        }
         knobs.limits = change.limits.unwrap_or(knobs.limits);
         merge(&mut knobs.delays_ms, change.delays_ms, "delaysMs")?;
         merge(&mut knobs.quotas, change.quotas, "quotas")?;
@@ -84,6 +89,8 @@ pub struct Change {
     pub latency_ms: Option<u64>,
     /// See [`Knobs::lag_ms`].
     pub lag_ms: Option<u64>,
+    /// See [`Knobs::page_rows`]; 0 is no limit.
+    pub page_rows: Option<usize>,
     /// See [`Knobs::delays_ms`]; `*` stands for all.
     pub delays_ms: BTreeMap<String, u64>,
     /// See [`Knobs::quotas`]; `*` stands for all.

@@ -271,7 +271,7 @@ impl<C: Cloud> Simulator<C> {
     }
 
     fn find(&self, request: &Request) -> Option<Found<'_, C::State>> {
-        match self.cloud.locate(request) {
+        match self.cloud.locate(request, &|label| self.services.iter().any(|service| service.has_host(label))) {
             Place::Host { label, prefix } => {
                 service::find(&self.services, Some(&label), request, request.path.get(prefix..)?)
             }

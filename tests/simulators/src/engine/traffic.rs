@@ -96,7 +96,7 @@ impl Traffic {
         for (address, port) in self.carried.keys().filter(|key| !wanted.contains_key(key)) {
             self.carrier.remove(&id(*address, *port));
         }
-        self.carried.retain(|key, frontend| wanted.get(key) == Some(frontend) || wanted.contains_key(key));
+        self.carried.retain(|key, _| wanted.contains_key(key));
         while let Some(((address, port), frontend)) = wanted.pop_first() {
             if self.carried.get(&(address, port)) == Some(&frontend)
                 && self.carrier.faults(&id(address, port)).is_empty()
@@ -165,7 +165,61 @@ impl Target for Staged {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+
     use super::*;
+
+    /// A member that says its name to who connects; played by an address of the stage.
+    async fn member(stage: Stage, address: &str, name: &'static str) -> SocketAddr {
+        let address: IpAddr = address.parse().unwrap();
+        let listener = TcpListener::bind((stage.of(address), 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                stream.write_all(name.as_bytes()).await.unwrap();
+            }
+        });
+        SocketAddr::new(address, port)
+    }
+
+    /// What is heard through a frontend; empty when the connection is closed at once.
+    async fn heard(at: SocketAddr) -> String {
+        let mut said = String::new();
+        TcpStream::connect(at).await.unwrap().read_to_string(&mut said).await.unwrap();
+        said
+    }
+
+    #[tokio::test]
+    async fn connections_reach_members_by_the_clouds_addresses() {
+        let stage = Stage(231);
+        let mut traffic = Traffic::on_this_runtime(stage);
+        let (a, b) = (member(stage, "192.168.0.12", "a").await, member(stage, "192.168.0.13", "b").await);
+        let address: IpAddr = "203.0.113.20".parse().unwrap();
+        let frontend = Frontend {
+            address,
+            port: 8080,
+            members: vec![a],
+            sources: Sources::All,
+            probe: Some(Probe { port: None, path: None }),
+            affinity: None,
+        };
+        traffic.apply(vec![frontend.clone()]);
+        let at = traffic.reach(address, 8080).unwrap();
+        assert_eq!(at.to_string(), "127.231.113.20:8080");
+        assert_eq!(heard(at).await, "a");
+        traffic.apply(vec![Frontend { members: vec![b], ..frontend.clone() }]);
+        assert_eq!(heard(at).await, "b");
+        let elsewhere = Sources::Only(vec!["198.51.100.0/24".parse().unwrap()]);
+        traffic.apply(vec![Frontend { sources: elsewhere, ..frontend.clone() }]);
+        assert_eq!(heard(at).await, "", "who is in none of the ranges is not let in");
+        let other = Frontend { port: 8081, ..frontend };
+        traffic.apply(vec![other]);
+        assert_eq!(traffic.reach(address, 8080), None);
+        assert!(TcpStream::connect(at).await.is_err());
+    }
 
     #[test]
     fn an_address_of_the_cloud_is_played_on_loopback() {

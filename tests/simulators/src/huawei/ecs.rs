@@ -63,7 +63,7 @@ fn list(call: &mut C<'_>) -> Reply {
             && call.query("tags").is_none_or(|tags| tags.split(',').all(|tag| server.has_tag(tag)))
             && call.query("not-tags").is_none_or(|tags| !tags.split(',').any(|tag| server.has_tag(tag)))
     });
-    let limit = paging::size(call.parsed("limit")?, 25, 1000)?;
+    let limit = call.page_size("limit", 25, 1000)?;
     let count = rows.len();
     let page = if let Some(marker) = call.query("marker") {
         paging::by_marker(rows, |server| &server.id, Some(marker), limit)?

@@ -83,7 +83,7 @@ fn list(call: &mut C<'_>) -> Reply {
                 .query("enterprise_project_id")
                 .is_none_or(|wanted| wanted == "all_granted_eps" || wanted == publicip.enterprise_project_id)
     });
-    let limit = paging::size(call.parsed("limit")?, PAGE, PAGE)?;
+    let limit = call.page_size("limit", PAGE, PAGE)?;
     let page = paging::by_marker(rows, |publicip| &publicip.id, call.query("marker"), limit)?;
     let views: Vec<_> = page.rows.into_iter().map(|publicip| view(publicip, state)).collect();
     Ok(Answer::ok(&json!({ "publicips": views })))

@@ -86,7 +86,7 @@ fn list(call: &mut C<'_>) -> Reply {
             && call.admits("status", &publicip.status)
             && call.admits("enterprise_project_id", &publicip.enterprise_project_id)
     });
-    let limit = paging::size(call.parsed("limit")?, PAGE, PAGE)?;
+    let limit = call.page_size("limit", PAGE, PAGE)?;
     let page = match call.parsed("offset")? {
         Some(offset) => paging::by_offset(rows, |publicip| &publicip.id, offset, limit),
         None => paging::by_marker(rows, |publicip| &publicip.id, call.query("marker"), limit)?,

@@ -50,8 +50,7 @@ fn projects(call: &mut C<'_>) -> Reply {
             && call.admits("name", &project.name)
             && call.admits("domain_id", &project.domain_id)
     });
-    let (page, size) = (call.parsed("page")?.unwrap_or(1), call.parsed("per_page")?);
-    let size = paging::size(size, 5000, 5000)?;
+    let (page, size) = (call.parsed("page")?.unwrap_or(1), call.page_size("per_page", 5000, 5000)?);
     let page = paging::by_number(rows, |project| &project.id, page, size);
     let views: Vec<_> = page.rows.into_iter().map(project_view).collect();
     Ok(Answer::ok(&json!({

@@ -57,7 +57,7 @@ fn list(call: &mut C<'_>) -> Reply {
             && call.admits("vpc_id", &table.vpc_id)
             && call.query("subnet_id").is_none_or(|subnet| table.subnets.iter().any(|id| id == subnet))
     });
-    let limit = paging::size(call.parsed("limit")?, PAGE, PAGE)?;
+    let limit = call.page_size("limit", PAGE, PAGE)?;
     let page = paging::by_marker(rows, |table| &table.id, call.query("marker"), limit)?;
     Ok(Answer::ok(&json!({ "routetables": page.rows.into_iter().map(head).collect::<Vec<_>>() })))
 }

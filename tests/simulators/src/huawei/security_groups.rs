@@ -48,7 +48,7 @@ fn group_view(group: &SecurityGroup, state: &State) -> Value {
 
 fn groups(call: &mut C<'_>) -> Reply {
     let rows = call.list(&call.state.security_groups, |group| group.project_id == call.project());
-    let limit = paging::size(call.parsed("limit")?, PAGE, PAGE)?;
+    let limit = call.page_size("limit", PAGE, PAGE)?;
     let page = paging::by_marker(rows, |group| &group.id, call.query("marker"), limit)?;
     let views: Vec<_> = page.rows.into_iter().map(|group| group_view(group, call.state)).collect();
     Ok(Answer::ok(&json!({ "security_groups": views })))
@@ -68,7 +68,7 @@ fn rules(call: &mut C<'_>) -> Reply {
     let rows = call.list(&call.state.security_group_rules, |rule| {
         rule.project_id == call.project() && call.admits("security_group_id", &rule.security_group_id)
     });
-    let limit = paging::size(call.parsed("limit")?, PAGE, PAGE)?;
+    let limit = call.page_size("limit", PAGE, PAGE)?;
     let page = paging::by_marker(rows, |rule| &rule.id, call.query("marker"), limit)?;
     Ok(Answer::ok(&json!({ "security_group_rules": page.rows.into_iter().map(rule_view).collect::<Vec<_>>() })))
 }

@@ -66,7 +66,7 @@ pub(super) fn neutron() -> Service<State> {
 }
 
 fn limit(call: &C<'_>) -> Result<usize, Problem> {
-    paging::size(call.parsed("limit")?, PAGE, PAGE)
+    call.page_size("limit", PAGE, PAGE)
 }
 
 fn vpc_view(vpc: &Vpc) -> Value {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use simulators::{
-    engine::Running,
+    engine::{Change, Running},
     huawei::{Huawei, NewServer, Seed, state},
 };
 
@@ -38,6 +38,9 @@ async fn servers_are_listed_in_pages_by_number() {
     let beyond = client.get("/v1/P/cloudservers/detail?limit=10&offset=4").await.ok();
     assert_eq!(beyond["servers"], json!([]));
     assert_eq!(client.get("/v1/P/cloudservers/detail?limit=1001").await.status, 400);
+    cloud.turn(Change { page_rows: Some(7), ..Change::default() }).unwrap();
+    let short = client.get("/v1/P/cloudservers/detail?limit=10").await.ok();
+    assert_eq!(names(&short).len(), 7, "a cloud may give less than is asked for");
 }
 
 #[tokio::test]
