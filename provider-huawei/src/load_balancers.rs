@@ -1,6 +1,7 @@
 //! Load balancers of Services: gather what the cloud has, plan, apply.
 
 mod apply;
+mod dnat;
 mod engine;
 mod gather;
 mod handle;

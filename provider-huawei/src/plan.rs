@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod balancer;
+pub mod dnat;
 mod eip;
 pub mod owner;
 pub(crate) mod ports;

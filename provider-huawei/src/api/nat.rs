@@ -175,11 +175,11 @@ impl Cloud {
         Ok(request.send::<OneGateway>().await?.value.nat_gateway)
     }
 
-    /// The DNAT rules of a gateway, others' too.
-    pub async fn dnat_rules(&self, gateway: &str) -> Result<Vec<Rule>, Error> {
+    /// The DNAT rules of a gateway, or of all, others' too.
+    pub async fn dnat_rules(&self, gateway: Option<&str>) -> Result<Vec<Rule>, Error> {
         let request = self.get(Service::Nat, "ListNatGatewayDnatRules", &["v2", PROJECT, "dnat_rules"]);
         let style = Style::LastId { marker: "marker", size: "limit", limit: 2000 };
-        Ok(request.query("nat_gateway_id", gateway).list::<Rules>(style).await?.into_inner())
+        Ok(request.query_if("nat_gateway_id", gateway).list::<Rules>(style).await?.into_inner())
     }
 
     /// The ports that have an address.

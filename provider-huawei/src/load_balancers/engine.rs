@@ -67,7 +67,59 @@ impl Engine<'_> {
     /// Makes the cloud match.
     pub(crate) async fn ensure(&self, request: &v1::EnsureLoadBalancerRequest) -> Result<v1::LoadBalancerState> {
         let spec = request.spec.as_ref().ok_or_else(|| Error::field("spec", "is missing"))?;
-        let wanted = self.wanted(spec, request.members.as_ref()).await?;
+        let settings = self.settings(&spec.annotations)?;
+        let members = request.members.as_ref();
+        if settings.class == Some(Class::Dnat) {
+            Self::check_rules(spec)?;
+            let address = Some(spec.load_balancer_ip.as_str());
+            let state = self.ensure_rules(&settings, &spec.ports, members, address, &request.spec_hash).await?;
+            return self.leave_balancers(state, &spec.annotations).await;
+        }
+        let state = self.ensure_balancer(&settings, spec, request).await?;
+        self.leave_rules(state).await
+    }
+
+    /// After a change of class, once the rules carry the traffic: the load balancer goes.
+    async fn leave_balancers(
+        &self,
+        state: v1::LoadBalancerState,
+        annotations: &HashMap<String, String>,
+    ) -> Result<v1::LoadBalancerState> {
+        let mut handle = self.handle();
+        if handle.balancers.is_empty() || !is_ready(&state) {
+            return Ok(state);
+        }
+        handle.gateway = Handle::parse(&state.handle).gateway;
+        match self.delete_balancers(&DeletionHints::read(annotations, self.options)).await? {
+            Outcome::Deleted => {
+                Ok(v1::LoadBalancerState { handle: Handle { balancers: Vec::new(), ..handle }.write(), ..state })
+            }
+            Outcome::Waiting(wait) => Ok(v1::LoadBalancerState {
+                phase: Some(v1::load_balancer_state::Phase::InProgress(wait)),
+                handle: handle.write(),
+                notices: Vec::new(),
+            }),
+        }
+    }
+
+    /// After a change of class, once the load balancer carries the traffic: the rules go.
+    async fn leave_rules(&self, state: v1::LoadBalancerState) -> Result<v1::LoadBalancerState> {
+        let Some(gateway) = self.handle().gateway else { return Ok(state) };
+        let mut handle = Handle::parse(&state.handle);
+        if is_ready(&state) && self.remove_rules(Some(&gateway)).await? == Progress::Done {
+            return Ok(state);
+        }
+        handle.gateway = Some(gateway);
+        Ok(state::waiting(Progress::wait("the DNAT rules of the former class are being left"), &handle))
+    }
+
+    async fn ensure_balancer(
+        &self,
+        settings: &Settings,
+        spec: &v1::LoadBalancerSpec,
+        request: &v1::EnsureLoadBalancerRequest,
+    ) -> Result<v1::LoadBalancerState> {
+        let wanted = self.wanted(settings, spec, request.members.as_ref()).await?;
         let seen = gather::for_ensure(self.cloud, &self.handle(), &wanted).await?;
         let mut handle = handle_of(&seen);
         if let Some(wait) = Self::unsettled(&seen)? {
@@ -131,13 +183,14 @@ impl Engine<'_> {
         Error::cloud(PROVIDER, Reason::ObjectAbsent, message)
     }
 
-    async fn wanted(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Wanted> {
-        let settings = self.settings(&spec.annotations)?;
-        if settings.class == Some(Class::Dnat) {
-            return Err(Error::cloud(PROVIDER, Reason::Unsupported, "class dnat is not served yet"));
-        }
+    async fn wanted(
+        &self,
+        settings: &Settings,
+        spec: &v1::LoadBalancerSpec,
+        members: Option<&v1::Members>,
+    ) -> Result<Wanted> {
         let read = |place: &plan::wanted::Place| {
-            let around = self.surroundings(&settings, place);
+            let around = self.surroundings(settings, place);
             Wanted::read(self.owner(), spec, members, &around)
         };
         let complete = |place: &plan::wanted::Place| {
@@ -198,17 +251,53 @@ impl Engine<'_> {
 
     /// The steps an ensure would take.
     pub(crate) async fn plan(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Vec<Step>> {
-        let wanted = self.wanted(spec, members).await?;
+        let settings = self.settings(&spec.annotations)?;
+        if settings.class == Some(Class::Dnat) {
+            Self::check_rules(spec)?;
+            let mut steps = self.plan_rules(&settings, spec, members).await?;
+            if !self.handle().balancers.is_empty() {
+                steps.extend(self.plan_balancers_removal(&DeletionHints::read(&spec.annotations, self.options)).await?);
+            }
+            return Ok(steps);
+        }
+        let wanted = self.wanted(&settings, spec, members).await?;
         let seen = gather::for_ensure(self.cloud, &self.handle(), &wanted).await?;
         Self::unsettled(&seen)?;
-        plan::balancer::plan(&wanted, &seen, None).map_err(gather::refused)
+        let mut steps = plan::balancer::plan(&wanted, &seen, None).map_err(gather::refused)?;
+        if let Some(gateway) = self.handle().gateway {
+            steps.extend(self.plan_rules_removal(Some(&gateway)).await?);
+        }
+        Ok(steps)
     }
 
     /// The steps a removal would take.
     pub(crate) async fn plan_removal(&self, annotations: &HashMap<String, String>) -> Result<Vec<Step>> {
         let hints = DeletionHints::read(annotations, self.options);
-        let seen = self.seen_for_removal(&hints).await?;
+        let mut steps = Vec::new();
+        if self.may_have_rules(&hints) {
+            steps.extend(self.plan_rules_removal(self.gateway(&hints).as_deref()).await?);
+        }
+        if self.may_have_balancers(&hints) {
+            steps.extend(self.plan_balancers_removal(&hints).await?);
+        }
+        Ok(steps)
+    }
+
+    async fn plan_balancers_removal(&self, hints: &DeletionHints) -> Result<Vec<Step>> {
+        let seen = self.seen_for_removal(hints).await?;
         removal::plan(&self.owner(), &seen, hints.keep_eip).map_err(gather::refused)
+    }
+
+    fn gateway(&self, hints: &DeletionHints) -> Option<String> {
+        self.handle().gateway.or_else(|| hints.nat_gateway.clone())
+    }
+
+    fn may_have_rules(&self, hints: &DeletionHints) -> bool {
+        self.gateway(hints).is_some() || hints.class == Some(Class::Dnat)
+    }
+
+    fn may_have_balancers(&self, hints: &DeletionHints) -> bool {
+        hints.class != Some(Class::Dnat) || !self.handle().balancers.is_empty()
     }
 
     async fn seen_for_removal(&self, hints: &DeletionHints) -> Result<Seen> {
@@ -226,7 +315,16 @@ impl Engine<'_> {
     /// Removes what is ours.
     pub(crate) async fn delete(&self, annotations: &HashMap<String, String>) -> Result<Outcome> {
         let hints = DeletionHints::read(annotations, self.options);
-        let seen = self.seen_for_removal(&hints).await?;
+        if self.may_have_rules(&hints)
+            && let wait @ Progress::Wait { .. } = self.remove_rules(self.gateway(&hints).as_deref()).await?
+        {
+            return Ok(Outcome::Waiting(state::in_progress(wait)));
+        }
+        if self.may_have_balancers(&hints) { self.delete_balancers(&hints).await } else { Ok(Outcome::Deleted) }
+    }
+
+    async fn delete_balancers(&self, hints: &DeletionHints) -> Result<Outcome> {
+        let seen = self.seen_for_removal(hints).await?;
         if seen.leftovers.is_empty()
             && let Some(left) = self.memory.doubtful(&self.memory_key())
         {
@@ -258,6 +356,11 @@ impl Engine<'_> {
     pub(crate) async fn look(&self, annotations: &HashMap<String, String>) -> Result<v1::LoadBalancerState> {
         let hints = DeletionHints::read(annotations, self.options);
         let (owner, handle) = (self.owner(), self.handle());
+        if hints.class == Some(Class::Dnat)
+            && let Some(gateway) = self.gateway(&hints)
+        {
+            return self.look_at_rules(&gateway).await;
+        }
         if let Some(id) = &hints.id {
             return self.look_at_users(&owner, id).await;
         }
@@ -293,7 +396,8 @@ impl Engine<'_> {
         }
         let record = Record::read(&lb.description);
         // Several load balancers: the move from one to the other is not over.
-        let settled = handle.balancers.len() <= 1 && (lb.eip().is_some() || !hints.wants_eip);
+        let settled =
+            handle.balancers.len() <= 1 && handle.gateway.is_none() && (lb.eip().is_some() || !hints.wants_eip);
         let hash = achieved(&record, members).filter(|_| settled);
         state::ready(state::ingress(lb, record.proxy), hash.unwrap_or_default(), handle, Vec::new())
     }
@@ -330,4 +434,8 @@ fn address_pending(wanted: &Wanted, lb: &LoadBalancer) -> Option<Progress> {
     let shows = lb.eip().is_some_and(|eip| !eip.eip_address.is_empty());
     (wanted.eip != WantedEip::None && !shows)
         .then(|| Progress::wait(format!("the public address of load balancer {} is being bound", lb.id)))
+}
+
+fn is_ready(state: &v1::LoadBalancerState) -> bool {
+    matches!(state.phase, Some(v1::load_balancer_state::Phase::Ready(_)))
 }

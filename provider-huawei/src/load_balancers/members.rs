@@ -13,6 +13,7 @@ use super::{
     state,
 };
 use crate::{
+    annotations::Class,
     api::elb::LoadBalancer,
     fault,
     plan::{
@@ -32,6 +33,10 @@ impl Engine<'_> {
         request: &v1::UpdateLoadBalancerMembersRequest,
     ) -> Result<v1::LoadBalancerState> {
         let settings = self.settings(&request.annotations)?;
+        if settings.class == Some(Class::Dnat) {
+            let members = request.members.as_ref();
+            return self.ensure_rules(&settings, &request.ports, members, None, &request.spec_hash).await;
+        }
         let mut notes = Vec::new();
         let read = |place: &crate::plan::wanted::Place, notes: &mut Vec<Note>| {
             wanted_members(&request.ports, request.members.as_ref(), &self.surroundings(&settings, place), notes)

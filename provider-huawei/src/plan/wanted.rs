@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use cloud_provider_api::{error::Reason, v1};
 use ipnet::IpNet;
 
+pub(crate) use self::listeners::port_key;
 pub use self::{
     listeners::{ListenerSettings, MonitorSpec, Speaks},
     members::{Place, WantedMember, wanted_members},

@@ -83,7 +83,15 @@ fn every_change_makes_the_calls_it_needs_and_no_more() {
         (
             "HTTP",
             |s| s.with(&[("x-forwarded-host", "true")]),
-            &["CreatePool", "BatchCreateMembers", "CreateHealthMonitor", "DeleteListenerForce", "CreateListener"],
+            // The record says that clients within the cluster have to go through the load balancer now.
+            &[
+                "CreatePool",
+                "BatchCreateMembers",
+                "CreateHealthMonitor",
+                "DeleteListenerForce",
+                "CreateListener",
+                "UpdateLoadBalancer",
+            ],
         ),
         ("member", |s| s.change(|s| s.members.nodes.push(node(9))), &["BatchCreateMembers", "UpdateLoadBalancer"]),
         (

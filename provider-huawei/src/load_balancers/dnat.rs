@@ -1,0 +1,272 @@
+//! Class `dnat`: gather, plan and apply for rules of a NAT gateway.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cloud_provider_api::{error::Reason, v1};
+use provider_kit::{Error, Result};
+
+use super::{
+    apply::{Apply, Progress},
+    engine::Engine,
+    gather,
+    handle::Handle,
+    state,
+};
+use crate::{
+    PROVIDER,
+    annotations::Settings,
+    api::nat::Rule,
+    fault,
+    plan::{
+        dnat::{self, Candidate, Chosen, WantedRules},
+        owner::{Owner, PortKey},
+        step::Step,
+        wanted::{Place, port_key},
+    },
+};
+
+/// The cluster's id as the Go provider knew it, for adopting its rules.
+const GO_CLUSTER_ID: &str = "CLUSTER_ID";
+
+/// What a plan was made of.
+struct Gathered {
+    wanted: WantedRules,
+    rules: Vec<Rule>,
+}
+
+impl Engine<'_> {
+    /// Ensures the rules. `address`: the public one; `None`: the one the rules have.
+    pub(super) async fn ensure_rules(
+        &self,
+        settings: &Settings,
+        ports: &[v1::ServicePort],
+        members: Option<&v1::Members>,
+        address: Option<&str>,
+        hash: &str,
+    ) -> Result<v1::LoadBalancerState> {
+        let gathered = self.gather_rules(settings, ports, members, address).await?;
+        let gateway = gathered.wanted.gateway.clone();
+        let handle = Handle { balancers: self.handle().balancers, gateway: Some(gateway.clone()) };
+        let owner = self.owner();
+        if let Some(wait) = unsettled(&owner, &gathered.rules) {
+            return Ok(state::waiting(wait, &handle));
+        }
+        let steps = plan(&gathered, hash)?;
+        let quiet = steps.is_empty();
+        let key = self.memory_key();
+        let mut apply = Apply::new(self.cloud, self.memory, &key);
+        if let wait @ Progress::Wait { .. } = apply.run(steps).await? {
+            return Ok(state::waiting(wait, &handle));
+        }
+        let rules = if quiet { gathered.rules } else { self.rules_of(&gateway).await? };
+        if let Some(wait) = unsettled(&owner, &rules) {
+            return Ok(state::waiting(wait, &handle));
+        }
+        let ingress = ingress(&owner, &rules);
+        if ingress.is_empty() {
+            let wait = Progress::wait("no node is there to lead to, or its rules do not show yet");
+            return Ok(state::waiting(wait, &handle));
+        }
+        Ok(state::ready(ingress, hash.to_owned(), &handle, Vec::new()))
+    }
+
+    pub(super) async fn plan_rules(
+        &self,
+        settings: &Settings,
+        spec: &v1::LoadBalancerSpec,
+        members: Option<&v1::Members>,
+    ) -> Result<Vec<Step>> {
+        let gathered = self.gather_rules(settings, &spec.ports, members, Some(&spec.load_balancer_ip)).await?;
+        plan(&gathered, "planned")
+    }
+
+    async fn gather_rules(
+        &self,
+        settings: &Settings,
+        ports: &[v1::ServicePort],
+        members: Option<&v1::Members>,
+        address: Option<&str>,
+    ) -> Result<Gathered> {
+        let owner = self.owner();
+        let gateway_id = settings.nat_gateway.clone().unwrap_or_default();
+        let wanted_ports = node_ports(ports)?;
+        let (gateway, rules) =
+            futures::future::try_join(self.cloud.nat_gateway(&gateway_id), self.cloud.dnat_rules(Some(&gateway_id)))
+                .await
+                .map_err(|error| fault::of(&error))?;
+        if let Some(vpc) = self.cloud.config().vpc.id.as_ref().filter(|vpc| **vpc != gateway.router_id) {
+            let problem =
+                format!("{gateway_id}: the gateway is in VPC {}, not {vpc} of section [Vpc]", gateway.router_id);
+            return Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, problem));
+        }
+        let eip = if let Some(address) = address {
+            self.address(address).await?
+        } else {
+            let rule = dnat::own(&owner, &rules).next().ok_or_else(|| self.absent())?;
+            rule.floating_ip_id.clone()
+        };
+        let always = |_: &Place| true;
+        let place = self.memory.place(self.cloud, always).await.map_err(|error| fault::of(&error))?;
+        let candidates = candidates(members, &place);
+        let chosen = match dnat::choose(&owner, &rules, &candidates) {
+            None => None,
+            Some(candidate) => Some(self.interface(candidate, &place).await?),
+        };
+        let wanted = WantedRules { owner, gateway: gateway_id, eip, ports: wanted_ports, chosen };
+        Ok(Gathered { wanted, rules })
+    }
+
+    /// The id of the public address.
+    async fn address(&self, address: &str) -> Result<String> {
+        const FIELD: &str = "spec.load_balancer_ip";
+        if address.is_empty() {
+            let problem = "class dnat needs spec.loadBalancerIP: a public address (EIP) of yours";
+            return Err(Error::cloud(PROVIDER, Reason::Unsupported, problem).violation(FIELD, problem));
+        }
+        let found = self.cloud.public_ips_at(address).await.map_err(|error| fault::of(&error))?;
+        let Some(eip) = found.into_iter().find(|eip| eip.public_ip_address == address) else {
+            let problem = format!("{address}: there is no such public address (EIP)");
+            return Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, problem.clone()).violation(FIELD, problem));
+        };
+        if !eip.port_id.is_empty() {
+            let message = format!("public address {address} is bound to port {}: unbind it there", eip.port_id);
+            return Err(Error::cloud(PROVIDER, Reason::NotOurs, message));
+        }
+        Ok(eip.id)
+    }
+
+    async fn interface(&self, candidate: &Candidate, place: &Place) -> Result<Chosen> {
+        let ports = self.cloud.ports_at(&candidate.address).await.map_err(|error| fault::of(&error))?;
+        let subnet = candidate.address.parse().ok().and_then(|address| place.subnet_of(address));
+        // Private addresses repeat between VPCs.
+        let here = |port: &&crate::api::nat::Port| {
+            port.fixed_ips.iter().any(|ip| {
+                ip.ip_address == candidate.address && subnet.as_ref().is_none_or(|subnet| ip.subnet_id == *subnet)
+            })
+        };
+        let mut fitting = ports.iter().filter(here);
+        match (fitting.next(), fitting.next()) {
+            (Some(port), None) => Ok(Chosen { node: candidate.node.clone(), port_id: port.id.clone() }),
+            (found, _) => {
+                let what = if found.is_some() { "several ports have" } else { "no port has" };
+                let message = format!("{what} address {} of node {}", candidate.address, candidate.node);
+                Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, message))
+            }
+        }
+    }
+
+    async fn rules_of(&self, gateway: &str) -> Result<Vec<Rule>> {
+        self.cloud.dnat_rules(Some(gateway)).await.map_err(|error| fault::of(&error))
+    }
+
+    /// Removes the rules. `gateway`: `None` looks at all of the project.
+    pub(super) async fn remove_rules(&self, gateway: Option<&str>) -> Result<Progress> {
+        let owner = self.owner();
+        let rules = self.cloud.dnat_rules(gateway).await.map_err(|error| fault::of(&error))?;
+        let steps = dnat::removal(&owner, &rules);
+        if steps.is_empty() {
+            return Ok(Progress::Done);
+        }
+        let key = self.memory_key();
+        if let wait @ Progress::Wait { .. } = Apply::new(self.cloud, self.memory, &key).run(steps).await? {
+            return Ok(wait);
+        }
+        let left = self.cloud.dnat_rules(gateway).await.map_err(|error| fault::of(&error))?;
+        match dnat::own(&owner, &left).next() {
+            Some(rule) => Ok(Progress::wait(format!("DNAT rule {} is being deleted", rule.id))),
+            None => Ok(Progress::Done),
+        }
+    }
+
+    /// The steps of that removal.
+    pub(super) async fn plan_rules_removal(&self, gateway: Option<&str>) -> Result<Vec<Step>> {
+        let rules = self.cloud.dnat_rules(gateway).await.map_err(|error| fault::of(&error))?;
+        Ok(dnat::removal(&self.owner(), &rules))
+    }
+
+    pub(super) async fn look_at_rules(&self, gateway: &str) -> Result<v1::LoadBalancerState> {
+        let owner = self.owner();
+        let rules = self.rules_of(gateway).await?;
+        let handle = Handle { balancers: self.handle().balancers, gateway: Some(gateway.to_owned()) };
+        let ingress = ingress(&owner, &rules);
+        if ingress.is_empty() {
+            return Err(self.absent());
+        }
+        if let Some(wait) = unsettled(&owner, &rules) {
+            return Ok(state::waiting(wait, &handle));
+        }
+        let hash = dnat::achieved(&owner, &rules).filter(|_| handle.balancers.is_empty());
+        Ok(state::ready(ingress, hash.unwrap_or_default(), &handle, Vec::new()))
+    }
+
+    /// What a Service asks for that rules cannot do.
+    pub(super) fn check_rules(spec: &v1::LoadBalancerSpec) -> Result<()> {
+        let open = spec.source_ranges.iter().all(|range| range.ends_with("/0"));
+        if !open {
+            let problem =
+                "DNAT rules admit everybody: use class shared or dedicated, or remove loadBalancerSourceRanges";
+            return Err(Error::cloud(PROVIDER, Reason::Unsupported, problem).violation("spec.source_ranges", problem));
+        }
+        if spec.ip_family_policy() == v1::IpFamilyPolicy::RequireDualStack {
+            let message = "ipFamilyPolicy RequireDualStack: DNAT rules have an IPv4 address only";
+            return Err(Error::cloud(PROVIDER, Reason::Unsupported, message).with_code(tonic::Code::FailedPrecondition));
+        }
+        Ok(())
+    }
+}
+
+fn plan(gathered: &Gathered, hash: &str) -> Result<Vec<Step>> {
+    let go_cluster = std::env::var(GO_CLUSTER_ID).ok();
+    dnat::plan(&gathered.wanted, &gathered.rules, go_cluster.as_deref(), hash).map_err(gather::refused)
+}
+
+/// Rules can be changed only once they are settled.
+fn unsettled(owner: &Owner, rules: &[Rule]) -> Option<Progress> {
+    let pending = dnat::own(owner, rules).find(|rule| rule.status.starts_with("PENDING"))?;
+    Some(Progress::wait(format!("DNAT rule {} is {}", pending.id, pending.status)))
+}
+
+fn ingress(owner: &Owner, rules: &[Rule]) -> Vec<v1::Ingress> {
+    let address = dnat::own(owner, rules).map(|rule| &rule.floating_ip_address).find(|address| !address.is_empty());
+    let ip_mode = v1::IpMode::Vip.into();
+    address.map(|ip| v1::Ingress { ip: ip.clone(), ip_mode, ..v1::Ingress::default() }).into_iter().collect()
+}
+
+fn node_ports(ports: &[v1::ServicePort]) -> Result<BTreeMap<PortKey, u16>> {
+    let mut by_port = BTreeMap::new();
+    for (index, port) in ports.iter().enumerate() {
+        let field = |name: &str| format!("spec.ports[{index}].{name}");
+        let key = port_key(port).map_err(|(name, problem)| {
+            let problem = format!("{}: {problem}", field(name));
+            Error::cloud(PROVIDER, Reason::Unsupported, problem.clone()).violation(field(name), problem)
+        })?;
+        let node_port = port.node_port.and_then(|port| u16::try_from(port).ok()).ok_or_else(|| {
+            let problem = "class dnat leads to node ports: set allocateLoadBalancerNodePorts to true";
+            Error::cloud(PROVIDER, Reason::Unsupported, problem).violation(field("node_port"), problem)
+        })?;
+        by_port.insert(key, node_port);
+    }
+    Ok(by_port)
+}
+
+/// Nodes with an address in the VPC; of those, the ones with a ready pod of the Service where that is known.
+fn candidates(members: Option<&v1::Members>, place: &Place) -> Vec<Candidate> {
+    let Some(members) = members else { return Vec::new() };
+    let mut ready: HashMap<&str, bool> = HashMap::new();
+    for endpoint in members.endpoints.iter().filter(|endpoint| endpoint.ready) {
+        ready.insert(&endpoint.node_name, true);
+    }
+    let all: Vec<Candidate> = members.nodes.iter().filter_map(|node| candidate(node, place)).collect();
+    let with_pod: Vec<Candidate> =
+        all.iter().filter(|candidate| ready.contains_key(candidate.node.as_str())).cloned().collect();
+    if with_pod.is_empty() { all } else { with_pod }
+}
+
+fn candidate(node: &v1::NodeMember, place: &Place) -> Option<Candidate> {
+    let address = node
+        .addresses
+        .iter()
+        .filter(|address| address.r#type() == v1::AddressType::InternalIp)
+        .find(|address| address.address.parse().is_ok_and(|address| place.subnet_of(address).is_some()))?;
+    Some(Candidate { node: node.node_name.clone(), address: address.address.clone(), draining: node.draining })
+}
