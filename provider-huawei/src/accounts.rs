@@ -11,8 +11,15 @@ use cloud_rest::{Actor, TransportError};
 use provider_kit::{Call, Caller, Error, Kit, Result, Tenant};
 
 use crate::{
-    cloud::Cloud, config::Config, fault, inventory::Inventory, load_balancers::Memory, nodes::security_group::Tracker,
-    options::Options, service::RouteTables, setup::Setup,
+    cloud::{Cloud, Surroundings},
+    config::Config,
+    fault,
+    inventory::Inventory,
+    load_balancers::Memory,
+    nodes::security_group::Tracker,
+    options::Options,
+    service::RouteTables,
+    setup::Setup,
 };
 
 /// What is waited after a project could not be looked up.
@@ -43,9 +50,9 @@ pub(crate) struct Accounts {
 }
 
 impl Account {
-    fn new(name: &str, config: Config) -> Result<Arc<Self>, TransportError> {
+    fn new(name: &str, config: Config, surroundings: &Surroundings) -> Result<Arc<Self>, TransportError> {
         let project = config.project_id.as_deref().map(Arc::from).map_or_else(OnceLock::new, OnceLock::from);
-        let cloud = Cloud::new(name, config)?;
+        let cloud = Cloud::with(name, config, surroundings)?;
         Ok(Arc::new(Self {
             inventory: Inventory::new(cloud.clone()),
             node_groups: Mutex::default(),
@@ -88,10 +95,10 @@ impl Account {
 
 impl Accounts {
     /// Puts them together; nothing is called yet. The faults are of connections: CA files, proxies.
-    pub(crate) fn new(setup: &Setup) -> Result<Self, Vec<String>> {
+    pub(crate) fn new(setup: &Setup, surroundings: &Surroundings) -> Result<Self, Vec<String>> {
         let mut faults = Vec::new();
         let mut open = |name: &str, config: &Config| {
-            Account::new(name, config.clone()).map_err(|error| faults.push(error.to_string())).ok()
+            Account::new(name, config.clone(), surroundings).map_err(|error| faults.push(error.to_string())).ok()
         };
         let default = open("", &setup.default);
         let named: BTreeMap<_, _> =
@@ -132,6 +139,12 @@ impl Accounts {
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Account>> {
         std::iter::once(&self.default).chain(self.named.values())
+    }
+
+    /// Follows the keys of all of them until the daemon drains.
+    pub(crate) async fn follow_keys(&self, kit: &Kit) {
+        let _watches: Vec<_> = self.all().filter_map(|account| account.cloud.follow_keys()).collect();
+        kit.draining().cancelled().await;
     }
 
     /// Looks up the projects that are not configured, until all are known. The daemon is ready when the default one is.

@@ -21,6 +21,7 @@ mod run;
 mod service;
 mod setup;
 pub mod sign;
+mod traces;
 
 pub use args::Args;
 pub use run::run;

@@ -4,13 +4,14 @@ use std::{process::ExitCode, sync::Arc};
 
 use provider_kit::{Daemon, Faults};
 
-use crate::{Args, accounts::Accounts, service::Provider, setup::Setup};
+use crate::{Args, accounts::Accounts, service::Provider, setup::Setup, traces::Traces};
 
 /// Runs the daemon until SIGTERM.
 pub async fn run(args: Args) -> ExitCode {
+    let traces = Traces::default();
     let read = || {
         let (setup, warnings) = Setup::read(&args, &|name| std::env::var(name).ok()).map_err(Faults)?;
-        let accounts = Accounts::new(&setup).map_err(Faults)?;
+        let accounts = Accounts::new(&setup, &traces.surroundings()).map_err(Faults)?;
         Ok((setup, accounts, warnings))
     };
     provider_kit::run_checked("provider-huawei", env!("CARGO_PKG_VERSION"), &args.daemon, read, async |daemon, read| {
@@ -18,6 +19,7 @@ pub async fn run(args: Args) -> ExitCode {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        traces.lead_to(&daemon.kit());
         Ok::<_, anyhow::Error>(serve(daemon, &setup, accounts))
     })
     .await
@@ -36,6 +38,10 @@ fn serve(daemon: Daemon, setup: &Setup, accounts: Accounts) -> Daemon {
         kit.set_starting(Some("looking up the project".to_owned()));
         tokio::spawn(kit.draining().clone().run_until_cancelled_owned(learn));
     }
+    tokio::spawn({
+        let (kit, accounts) = (kit.clone(), accounts.clone());
+        async move { accounts.follow_keys(&kit).await }
+    });
     let provider = Provider::new(kit, accounts, setup);
     provider.serve(daemon)
 }

@@ -158,3 +158,49 @@ fn a_key_unfit_for_a_header_is_told_without_showing_it() {
     let error = signer.sign(&mut request, &credentials, Timestamp::UNIX_EPOCH).unwrap_err();
     assert!(error.to_string().contains("security token") && !error.to_string().contains("marker"), "{error}");
 }
+
+/// The signature of a request as it is, and as it arrives after something on the way changed it.
+fn signatures(change: impl FnOnce(&mut http::Request<Bytes>)) -> (String, String) {
+    let mut request = http::Request::builder()
+        .method("POST")
+        .uri("https://elb.test/v3/p/elb/listeners?limit=10&marker=m")
+        .header("x-project-id", "p")
+        .body(Bytes::from_static(b"{}"))
+        .unwrap();
+    let credentials = Credentials::lasting("AK", "secret");
+    AkSk { algorithm: Algorithm::Sdk, host: false }.sign(&mut request, &credentials, Timestamp::UNIX_EPOCH).unwrap();
+    let sent = request.headers()["authorization"].to_str().unwrap().to_owned();
+    change(&mut request);
+    let date = request.headers()[DATE].to_str().unwrap().to_owned();
+    let (canonical, signed) = canonical_request(&request);
+    (sent, authorization(None, &credentials, &date, &canonical, &signed))
+}
+
+type Change = Box<dyn FnOnce(&mut http::Request<Bytes>)>;
+
+#[test]
+fn whatever_is_altered_on_the_way_no_longer_fits_the_signature() {
+    let (sent, arrived) = signatures(|_| {});
+    assert_eq!(sent, arrived);
+    let uri = |text: &'static str| move |request: &mut http::Request<Bytes>| *request.uri_mut() = text.parse().unwrap();
+    let header = |name: &'static str, value: &'static str| {
+        move |request: &mut http::Request<Bytes>| {
+            request.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    };
+    let changes: [(&str, Change); 7] = [
+        ("path", Box::new(uri("https://elb.test/v3/q/elb/listeners?limit=10&marker=m"))),
+        ("query", Box::new(uri("https://elb.test/v3/p/elb/listeners?limit=11&marker=m"))),
+        ("missing query", Box::new(uri("https://elb.test/v3/p/elb/listeners"))),
+        ("header", Box::new(header("x-project-id", "q"))),
+        ("date", Box::new(header(DATE, "20261120T010203Z"))),
+        ("method", Box::new(|request| *request.method_mut() = http::Method::PUT)),
+        ("body", Box::new(|request| *request.body_mut() = Bytes::from_static(b"{ }"))),
+    ];
+    for (what, change) in changes {
+        let (sent, arrived) = signatures(change);
+        assert_ne!(sent, arrived, "{what}");
+    }
+    let order = signatures(uri("https://elb.test/v3/p/elb/listeners?marker=m&limit=10"));
+    assert_eq!(order.0, order.1, "the order of a query says nothing");
+}
