@@ -165,7 +165,7 @@ fn skew(headers: &HeaderMap, now: Timestamp) -> Option<String> {
         return None;
     }
     let way = if off.is_negative() { "behind" } else { "ahead of" };
-    let minutes = off.unsigned_abs().as_secs() / 60;
+    let minutes = (off.unsigned_abs().as_secs() + 30) / 60;
     Some(format!("; this machine's clock is {minutes} minutes {way} the cloud's: set it right"))
 }
 

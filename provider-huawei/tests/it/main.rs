@@ -4,3 +4,4 @@ mod keys;
 mod metadata;
 mod project;
 mod server;
+mod simulated;
