@@ -2,12 +2,15 @@
 #![allow(clippy::unnecessary_wraps, reason = "handlers are alike, whether they can refuse or not")]
 
 pub mod accounts;
+pub mod cce;
 mod ecs;
 mod eip;
 mod eip_v3;
+pub mod elb;
 pub mod errors;
 mod iam;
 pub mod metadata;
+pub mod nat;
 pub mod network;
 pub mod publicips;
 mod route_tables;
@@ -16,6 +19,7 @@ mod seed;
 pub mod server;
 mod sign;
 pub mod state;
+mod swr;
 mod vpc;
 
 use std::time::Duration;
@@ -85,6 +89,12 @@ impl Cloud for Huawei {
             route_tables::service(),
             eip::service(),
             eip_v3::service(),
+            elb::v3(),
+            elb::v2(),
+            elb::tags(),
+            nat::service(),
+            cce::service(),
+            swr::service(),
         ]
     }
 
@@ -108,8 +118,17 @@ impl Cloud for Huawei {
 
     fn knobs(&self) -> Knobs {
         Knobs::with(
-            &[("publicip.create", Duration::ZERO)],
-            &[("routes_per_table", 200), ("routes_per_request", 5), ("publicips", 50), ("security_group_rules", 5000)],
+            &[("publicip.create", Duration::ZERO), (elb::CREATION, Duration::ZERO), (nat::CHANGE, Duration::ZERO)],
+            &[
+                &[
+                    ("routes_per_table", 200),
+                    ("routes_per_request", 5),
+                    ("publicips", 50),
+                    ("security_group_rules", 5000),
+                ],
+                elb::QUOTAS,
+            ]
+            .concat(),
         )
     }
 
@@ -135,8 +154,13 @@ impl Cloud for Huawei {
         state.settle_publicips(now);
     }
 
-    fn frontends(&self, _state: &State) -> Vec<Frontend> {
-        Vec::new()
+    fn frontends(&self, state: &State) -> Vec<Frontend> {
+        let mut frontends = state.elb.frontends(|port| {
+            let port = state.ports.get(port).and_then(|port| state.publicips.get(port.publicip_id.as_deref()?));
+            port.map(|eip| eip.public_ip_address.into()).into_iter().collect()
+        });
+        frontends.extend(state.dnat_frontends());
+        frontends
     }
 
     fn seed(&self, state: &mut State, objects: Value) -> Result<Value, String> {

@@ -230,6 +230,14 @@ pub(super) fn check_free(publicip: &PublicIp) -> Result<(), Problem> {
     }
 }
 
+/// That no NAT gateway has the address.
+pub(super) fn check_without_rules(call: &C<'_>, publicip: &PublicIp) -> Result<(), Problem> {
+    if call.state.has_dnat_rule(&publicip.id) {
+        return Err(Problem::refused(409, "VPC.0510", "Floating IP is in use by a NAT gateway."));
+    }
+    Ok(())
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UpdateRequest {
@@ -252,6 +260,7 @@ fn update(call: &mut C<'_>) -> Reply {
         }
     } else if let Some(port) = port_id.filter(|port| !port.is_empty()) {
         check_free(&publicip)?;
+        check_without_rules(call, &publicip)?;
         check_port(call, &port)?;
         call.state.bind(call.now, &publicip.id, &port);
     } else {
@@ -266,6 +275,7 @@ fn delete(call: &mut C<'_>) -> Reply {
         let message = format!("Floating IP is associated with port {port}, disassociate it first.");
         return Err(Problem::refused(409, "VPC.0517", message));
     }
+    check_without_rules(call, publicip)?;
     let id = publicip.id.clone();
     call.state.publicips.remove(call.now, &id);
     Ok(Answer::empty(StatusCode::NO_CONTENT))

@@ -137,6 +137,7 @@ fn associate(call: &mut C<'_>) -> Reply {
     let missing = || Problem::refused(404, "EIP.7903", format!("The {kind} {id} could not be found."));
     let port = port.ok_or_else(missing)?.id.clone();
     eip::check_free(&publicip)?;
+    eip::check_without_rules(call, &publicip)?;
     eip::check_port(call, &port)?;
     call.state.bind(call.now, &publicip.id, &port);
     answer(call, StatusCode::ACCEPTED)

@@ -113,3 +113,39 @@ pub fn metadata(problem: &Problem, _: &str) -> Answer {
     let told = Told::of(problem, "");
     Answer::raw(told.status, "text/plain", told.message)
 }
+
+/// What ELB v2 says: Neutron's shape where an object is not there or in the way, else the service's own.
+pub fn elb_v2(problem: &Problem, request_id: &str) -> Answer {
+    match problem {
+        Problem::Refused { status, message, .. } if *status == StatusCode::NOT_FOUND => {
+            neutron(&Problem::refused(404, "HTTPNotFound", message), request_id)
+        }
+        Problem::Refused { status, message, .. } if *status == StatusCode::CONFLICT => {
+            neutron(&Problem::refused(409, "HTTPConflict", message), request_id)
+        }
+        _ => elb(problem, request_id),
+    }
+}
+
+/// `{"code", "message"}`: NAT.
+pub fn nat(problem: &Problem, request_id: &str) -> Answer {
+    Told::of(problem, "NAT.0001").shaped(request_id, flat)
+}
+
+/// CCE, which says everything twice.
+pub fn cce(problem: &Problem, request_id: &str) -> Answer {
+    Told::of(problem, "CCE.01400001").shaped(request_id, |told, _| {
+        json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": told.status.as_u16(),
+            "errorCode": told.code, "errorMessage": told.message, "error_code": told.code, "error_msg": told.message,
+            "reason": told.status.canonical_reason().unwrap_or_default(),
+        })
+    })
+}
+
+/// `{"errors": [{"errorCode", "errorMessage"}]}`: SWR.
+pub fn swr(problem: &Problem, request_id: &str) -> Answer {
+    Told::of(problem, "SVCSTG.SWR.4000001").shaped(request_id, |told, request_id| {
+        json!({ "errors": [{ "errorCode": told.code, "errorMessage": told.message, "requestId": request_id }] })
+    })
+}

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::{
     State,
     accounts::{Agency, User},
+    cce::NewCluster,
     metadata::Metadata,
+    nat::NewGateway,
     network::{Bandwidth, Ipv6Side, SecurityGroup},
     server::Server,
     state::{DOMAIN, NewPort, PROJECT, SECURITY_GROUP, SUBNET, VPC},
@@ -39,6 +41,10 @@ pub struct Seed {
     pub servers: Vec<NewServer>,
     /// Servers by the dozen.
     pub fleets: Vec<Fleet>,
+    /// NAT gateways.
+    pub nat_gateways: Vec<NewGateway>,
+    /// CCE clusters.
+    pub clusters: Vec<NewCluster>,
 }
 
 /// An account to add.
@@ -208,6 +214,12 @@ impl State {
             let bandwidth = Bandwidth { id: id.clone(), name: id.clone(), size, share_type, charge_mode };
             self.bandwidths.insert(Timestamp::MIN, &id, bandwidth);
         }
+        for gateway in seed.nat_gateways {
+            self.add_nat_gateway(gateway)?;
+        }
+        for cluster in seed.clusters {
+            self.set_cluster(cluster);
+        }
         let mut servers = Vec::new();
         for server in seed.servers {
             servers.push(self.add_server(server)?);
@@ -347,6 +359,15 @@ pub(super) fn operate(state: &mut State, what: &str, with: Value, now: Timestamp
             let Id { id } = read(with)?;
             state.delete_server(now, &id).ok_or_else(|| absent("server", &id))?;
         }
+        "set-loadbalancer-status" => {
+            let ServerState { id, status } = read(with)?;
+            let object = state.elb.load_balancers.change(now, &id).ok_or_else(|| absent("load balancer", &id))?;
+            object.stuck = (status != "ACTIVE").then_some(status);
+        }
+        "set-cluster-phase" => {
+            let ServerState { id, status } = read(with)?;
+            state.clusters.change(now, &id).ok_or_else(|| absent("cluster", &id))?.phase = status;
+        }
         "disable-key" | "enable-key" => {
             let Id { id } = read(with)?;
             let key = state.keys.change(now, &id).ok_or_else(|| absent("key", &id))?;
@@ -354,7 +375,7 @@ pub(super) fn operate(state: &mut State, what: &str, with: Value, now: Timestamp
         }
         _ => {
             return Err(format!(
-                "{what} is not one of set-server-status, rename-server, delete-server, disable-key, enable-key"
+                "{what} is not one of set-server-status, rename-server, delete-server, set-loadbalancer-status, set-cluster-phase, disable-key, enable-key"
             ));
         }
     }

@@ -13,7 +13,10 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Huawei,
     accounts::{Agency, Key, Project, Token, User},
+    cce::Clusters,
+    elb::Elb,
     metadata::Metadata,
+    nat::Nat,
     network::{
         Bandwidth, FixedIp, Ipv6Side, Port, PublicIp, Route, RouteTable, SecurityGroup, SecurityGroupRule, Subnet, Vpc,
     },
@@ -77,6 +80,12 @@ pub struct State {
     pub bandwidths: Table<Bandwidth>,
     /// Servers.
     pub servers: Table<Server>,
+    /// Load balancers and what belongs to them.
+    pub elb: Elb,
+    /// NAT gateways and their rules.
+    pub nat: Nat,
+    /// Clusters.
+    pub clusters: Clusters,
     /// Addresses in use, by subnet.
     #[serde(skip)]
     leases: HashSet<(String, IpAddr)>,
@@ -128,6 +137,9 @@ impl State {
             publicips: Table::default(),
             bandwidths: Table::default(),
             servers: Table::default(),
+            elb: Elb::in_region(&cloud.region),
+            nat: Nat::default(),
+            clusters: Clusters::default(),
             leases: HashSet::new(),
             cursors: HashMap::new(),
             ids: 0,
