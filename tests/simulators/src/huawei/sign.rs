@@ -1,4 +1,5 @@
-//! Checks SDK-HMAC-SHA256 signatures, from what is written about the scheme and with no code of a signer's.
+//! Checks SDK-HMAC-SHA256 and V11-HMAC-SHA256 signatures, from what is written about the schemes and with no code of a
+//! signer's.
 
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engine::Request;
 
-const ALGORITHM: &str = "SDK-HMAC-SHA256";
+const PLAIN: &str = "SDK-HMAC-SHA256";
+/// Signs with a key derived for a day, a region and a service.
+const DERIVED: &str = "V11-HMAC-SHA256";
 /// How far the date of a signature may be from the cloud's, either way.
 const SKEW: Duration = Duration::from_secs(15 * 60);
 /// Everything but the unreserved characters.
@@ -19,6 +22,8 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authorization {
     pub(super) access_key: String,
+    /// Day, region and service that the key is derived for, with slashes between; absent: the key is not derived.
+    scope: Option<String>,
     signed: Vec<String>,
     signature: String,
 }
@@ -35,18 +40,22 @@ pub(super) enum Flaw {
 impl Authorization {
     /// `None`: the header is not of this scheme or not whole.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let fields = text.strip_prefix(ALGORITHM)?.strip_prefix(' ')?;
-        let (mut access_key, mut signed, mut signature) = (None, None, None);
+        let (algorithm, fields) = text.split_once(' ')?;
+        let (mut access_key, mut scope, mut signed, mut signature) = (None, None, None, None);
         for field in fields.split(',') {
             let (name, value) = field.trim().split_once('=')?;
             match name {
-                "Access" => access_key = Some(value.to_owned()),
+                "Access" if algorithm == PLAIN => access_key = Some(value.to_owned()),
+                "Credential" if algorithm == DERIVED => {
+                    let (access, rest) = value.split_once('/')?;
+                    (access_key, scope) = (Some(access.to_owned()), Some(rest.to_owned()));
+                }
                 "SignedHeaders" => signed = Some(value.split(';').map(str::to_owned).collect()),
                 "Signature" => signature = Some(value.to_owned()),
                 _ => return None,
             }
         }
-        Some(Self { access_key: access_key?, signed: signed?, signature: signature? })
+        Some(Self { access_key: access_key?, scope, signed: signed?, signature: signature? })
     }
 
     /// Whether a header is among those signed.
@@ -61,14 +70,34 @@ impl Authorization {
         if now.duration_since(at).unsigned_abs() > SKEW {
             return Err(Flaw::Date);
         }
-        if !self.covers("x-sdk-date") {
+        let of_today = self.scope.as_ref().is_none_or(|scope| scope.split('/').next() == date.split('T').next());
+        if !self.covers("x-sdk-date") || !of_today {
             return Err(Flaw::Mismatch);
         }
         let canonical = canonical_request(request, &self.signed).ok_or(Flaw::Mismatch)?;
         let expected = hex::decode(&self.signature).map_err(|_| Flaw::Mismatch)?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key will do");
-        mac.update(string_to_sign(date, &canonical).as_bytes());
+        let mut mac = hmac(self.key(secret).as_bytes());
+        mac.update(self.string_to_sign(date, &canonical).as_bytes());
         mac.verify_slice(&expected).map_err(|_| Flaw::Mismatch)
+    }
+
+    fn string_to_sign(&self, date: &str, canonical_request: &str) -> String {
+        let hash = hex::encode(Sha256::digest(canonical_request));
+        match &self.scope {
+            None => format!("{PLAIN}\n{date}\n{hash}"),
+            Some(scope) => format!("{DERIVED}\n{date}\n{scope}\n{hash}"),
+        }
+    }
+
+    /// What is signed with: the secret, or the hexadecimal text of what HKDF makes of it.
+    fn key(&self, secret: &str) -> String {
+        let Some(scope) = &self.scope else { return secret.to_owned() };
+        let mut extract = hmac(self.access_key.as_bytes());
+        extract.update(secret.as_bytes());
+        let mut expand = hmac(&extract.finalize().into_bytes());
+        expand.update(scope.as_bytes());
+        expand.update(&[1]);
+        hex::encode(expand.finalize().into_bytes())
     }
 }
 
@@ -77,8 +106,8 @@ fn parse_date(text: &str) -> Option<Timestamp> {
     TimeZone::UTC.to_timestamp(local).ok()
 }
 
-fn string_to_sign(date: &str, canonical_request: &str) -> String {
-    format!("{ALGORITHM}\n{date}\n{}", hex::encode(Sha256::digest(canonical_request)))
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("any key will do")
 }
 
 /// `None`: a header that is said to be signed is not there.
@@ -126,6 +155,19 @@ mod tests {
     #[derive(Deserialize)]
     struct Vectors {
         vectors: Vec<Vector>,
+        derived_vectors: Vec<DerivedVector>,
+    }
+
+    #[derive(Deserialize)]
+    struct DerivedVector {
+        base: String,
+        expected: DerivedExpected,
+    }
+
+    #[derive(Deserialize)]
+    struct DerivedExpected {
+        string_to_sign: String,
+        authorization: String,
     }
 
     #[derive(Deserialize)]
@@ -170,9 +212,32 @@ mod tests {
             let request = vector.request();
             let canonical = canonical_request(&request, &authorization.signed).unwrap();
             assert_eq!(canonical, vector.expected.canonical_request, "{}", vector.id);
-            assert_eq!(string_to_sign(&vector.date, &canonical), vector.expected.string_to_sign, "{}", vector.id);
+            assert_eq!(
+                authorization.string_to_sign(&vector.date, &canonical),
+                vector.expected.string_to_sign,
+                "{}",
+                vector.id
+            );
             let now = parse_date(&vector.date).unwrap();
             assert_eq!(authorization.verify(&request, &vector.sk, now), Ok(()), "{}", vector.id);
+        }
+    }
+
+    #[test]
+    fn vectors_of_the_derived_scheme_are_met_and_hold_for_one_day() {
+        let all: Vectors = serde_json::from_str(include_str!("signing-vectors.json")).unwrap();
+        for derived in &all.derived_vectors {
+            let vector = all.vectors.iter().find(|vector| vector.id == derived.base).unwrap();
+            let authorization = Authorization::parse(&derived.expected.authorization).unwrap();
+            let request = vector.request();
+            let canonical = canonical_request(&request, &authorization.signed).unwrap();
+            assert_eq!(authorization.string_to_sign(&vector.date, &canonical), derived.expected.string_to_sign);
+            let now = parse_date(&vector.date).unwrap();
+            assert_eq!(authorization.verify(&request, &vector.sk, now), Ok(()));
+            assert_eq!(authorization.verify(&request, "another", now), Err(Flaw::Mismatch));
+            let yesterday = derived.expected.authorization.replace("/20261120/", "/20261119/");
+            let yesterday = Authorization::parse(&yesterday).unwrap();
+            assert_eq!(yesterday.verify(&request, &vector.sk, now), Err(Flaw::Mismatch));
         }
     }
 
