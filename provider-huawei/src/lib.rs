@@ -5,6 +5,7 @@ pub mod annotations;
 pub mod api;
 mod args;
 pub mod cloud;
+mod conditions;
 pub mod config;
 pub mod credentials;
 pub mod dialect;
@@ -24,7 +25,7 @@ pub mod sign;
 mod traces;
 
 pub use args::Args;
-pub use run::run;
+pub use run::{run, services};
 
 /// The provider's name, and the domain of errors that are the cloud's.
 pub const PROVIDER: &str = "huaweicloud";

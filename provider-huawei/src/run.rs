@@ -4,30 +4,49 @@ use std::{process::ExitCode, sync::Arc};
 
 use provider_kit::{Daemon, Faults};
 
-use crate::{Args, accounts::Accounts, service::Provider, setup::Setup, traces::Traces};
+use crate::{Args, accounts::Accounts, conditions, service::Provider, setup::Setup, traces::Traces};
 
 /// Runs the daemon until SIGTERM.
 pub async fn run(args: Args) -> ExitCode {
-    let traces = Traces::default();
-    let read = || {
-        let (setup, warnings) = Setup::read(&args, &|name| std::env::var(name).ok()).map_err(Faults)?;
-        let accounts = Accounts::new(&setup, &traces.surroundings()).map_err(Faults)?;
-        Ok((setup, accounts, warnings))
-    };
-    provider_kit::run_checked("provider-huawei", env!("CARGO_PKG_VERSION"), &args.daemon, read, async |daemon, read| {
-        let (setup, accounts, warnings) = read;
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-        traces.lead_to(&daemon.kit());
-        Ok::<_, anyhow::Error>(serve(daemon, &setup, accounts))
+    let read = || read(&args).map_err(Faults);
+    provider_kit::run_checked("provider-huawei", env!("CARGO_PKG_VERSION"), &args.daemon, read, async |daemon, parts| {
+        Ok::<_, anyhow::Error>(serve(daemon, parts))
     })
     .await
 }
 
+/// Adds the services to a daemon, for who runs one in a process of their own.
+///
+/// # Errors
+/// Every fault of the flags and files.
+pub fn services(daemon: Daemon, args: &Args) -> Result<Daemon, Faults> {
+    Ok(serve(daemon, read(args).map_err(Faults)?))
+}
+
+/// Everything the daemon is made of.
+struct Parts {
+    setup: Setup,
+    accounts: Accounts,
+    traces: Traces,
+    warnings: Vec<String>,
+}
+
+/// Reads and checks all files; nothing is called yet.
+fn read(args: &Args) -> Result<Parts, Vec<String>> {
+    let traces = Traces::default();
+    let (setup, warnings) = Setup::read(args, &|name| std::env::var(name).ok())?;
+    let accounts = Accounts::new(&setup, &traces.surroundings())?;
+    Ok(Parts { setup, accounts, traces, warnings })
+}
+
 /// The services on a daemon.
-fn serve(daemon: Daemon, setup: &Setup, accounts: Accounts) -> Daemon {
+fn serve(daemon: Daemon, parts: Parts) -> Daemon {
+    let Parts { setup, accounts, traces, warnings } = parts;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let kit = daemon.kit();
+    traces.lead_to(&kit);
     let accounts = Arc::new(accounts);
     let learn = {
         let (kit, accounts) = (kit.clone(), accounts.clone());
@@ -42,6 +61,10 @@ fn serve(daemon: Daemon, setup: &Setup, accounts: Accounts) -> Daemon {
         let (kit, accounts) = (kit.clone(), accounts.clone());
         async move { accounts.follow_keys(&kit).await }
     });
-    let provider = Provider::new(kit, accounts, setup);
+    for account in accounts.all() {
+        let follow = conditions::follow_credentials(kit.clone(), account.clone());
+        tokio::spawn(kit.draining().clone().run_until_cancelled_owned(follow));
+    }
+    let provider = Provider::new(kit, accounts, &setup);
     provider.serve(daemon)
 }

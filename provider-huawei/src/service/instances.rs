@@ -11,13 +11,14 @@ use cloud_provider_api::{
     v1::{self, instance_result::Answer as Told, instances_server::Instances},
 };
 use futures::stream::BoxStream;
-use provider_kit::{Call, Error, Result};
+use provider_kit::{Call, Error, Kit, Result};
 use tonic::{Request, Response, Status};
 
 use super::{Provider, check::Checker, identity::MAX_INSTANCES};
 use crate::{
     PROVIDER,
     accounts::Account,
+    conditions,
     inventory::{Answer, Outcome, Question},
     nodes::{
         describe::{self, View},
@@ -39,7 +40,7 @@ impl Instances for Provider {
         let cluster = call.caller.cluster(request.cluster.as_ref())?.id.clone();
         let account = self.account(&call, "")?;
         let view = self.view(account)?;
-        let (results, machines) = look_up(account, &view, &request.nodes, max_age).await;
+        let (results, machines) = look_up(&self.0.kit, account, &view, &request.nodes, max_age).await;
         // What is asked for afresh is asked about few nodes, those in doubt.
         let is_round = max_age.is_none_or(|age| !age.is_zero());
         self.keep_security_group(account, &call, &cluster, &machines, is_round);
@@ -91,6 +92,7 @@ fn check(request: &v1::BatchGetInstancesRequest) -> Result<Option<Duration>> {
 
 /// One result for each node, and the servers found.
 async fn look_up(
+    kit: &Kit,
     account: &Account,
     view: &View,
     nodes: &[v1::NodeReference],
@@ -99,7 +101,13 @@ async fn look_up(
     let vpc = account.cloud.config().vpc.id.clone().unwrap_or_default();
     let asked: Vec<_> = nodes.iter().map(|node| question(node, &vpc)).collect();
     let questions: Vec<Question<'_>> = asked.iter().filter_map(|asked| asked.as_ref().ok().cloned()).collect();
-    let mut answers = account.inventory.look_up(&questions, max_age).await.into_iter();
+    let answers = account.inventory.look_up(&questions, max_age).await;
+    if let Some(failed) = answers.iter().find_map(|answer| answer.as_ref().err()) {
+        conditions::note(kit, account, Err(failed));
+    } else if !answers.is_empty() {
+        conditions::note(kit, account, Ok(()));
+    }
+    let mut answers = answers.into_iter();
     let mut machines = Vec::new();
     let pairs = nodes.iter().zip(asked);
     let results = pairs

@@ -1,7 +1,11 @@
 //! The daemon's dealings with the cloud, over real sockets.
 
+mod failure_list;
 mod keys;
 mod metadata;
+mod nodes;
 mod project;
+mod rig;
+mod routes;
 mod server;
 mod simulated;
