@@ -9,9 +9,13 @@ use crate::{Args, accounts::Accounts, conditions, service::Provider, setup::Setu
 /// Runs the daemon until SIGTERM.
 pub async fn run(args: Args) -> ExitCode {
     let read = || read(&args).map_err(Faults);
-    provider_kit::run_checked("provider-huawei", env!("CARGO_PKG_VERSION"), &args.daemon, read, async |daemon, parts| {
-        Ok::<_, anyhow::Error>(serve(daemon, parts))
-    })
+    provider_kit::run_checked(
+        "provider-huawei",
+        env!("CARGO_PKG_VERSION"),
+        &args.daemon,
+        read,
+        async |daemon, parts| Ok::<_, anyhow::Error>(serve(daemon, parts)),
+    )
     .await
 }
 

@@ -7,5 +7,6 @@ mod nodes;
 mod project;
 mod rig;
 mod routes;
+mod secrets;
 mod server;
 mod simulated;

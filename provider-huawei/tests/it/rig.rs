@@ -136,7 +136,7 @@ impl Rig {
         self.folder.path().join(name)
     }
 
-    fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         Channel::new(&self.daemon.endpoints()[0], &ConnectOptions::default()).unwrap()
     }
 
