@@ -15,3 +15,6 @@ pub(crate) use self::{
     listing::owned_by,
     surroundings::Memory,
 };
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use cloud_rest::Error;
+use cloud_rest::{Error, Executed, Kind};
 use tokio::time::Instant;
 
 use crate::{api::subnets::Subnet, cloud::Cloud, plan::wanted::Place};
@@ -38,6 +38,11 @@ impl Memory {
         }
         let vpc = &cloud.config().vpc;
         let subnets = cloud.subnets(vpc.id.as_deref()).await?;
+        if subnets.is_empty() {
+            // There are nodes, so there are subnets: the list is not believed, and not remembered.
+            let message = "the cloud lists no subnet of the VPC: check section [Vpc] of the configuration";
+            return Err(Error { executed: Executed::Yes, ..Error::unsent("ListSubnets", Kind::Server, message) });
+        }
         let fresh = Arc::new(place_of(&subnets, vpc.id.as_deref(), vpc.subnet_id.as_deref()));
         *place = Some((Instant::now(), Arc::clone(&fresh)));
         Ok(fresh)

@@ -105,7 +105,9 @@ impl Action {
     /// The cloud's name of the call.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::CreateSharedLoadBalancer(_) | Self::CreateLoadBalancer(_) => "CreateLoadBalancer",
+            // v2 spells it so.
+            Self::CreateSharedLoadBalancer(_) => "CreateLoadbalancer",
+            Self::CreateLoadBalancer(_) => "CreateLoadBalancer",
             Self::UpdateLoadBalancer(..) => "UpdateLoadBalancer",
             Self::DeleteLoadBalancerForce(_) => "DeleteLoadBalancerForce",
             Self::CreateIpGroup(_) => "CreateIpGroup",

@@ -166,7 +166,7 @@ impl Cloud {
 
     /// Makes a shared load balancer.
     pub async fn create_shared_load_balancer(&self, new: &NewSharedLoadBalancer) -> Result<LoadBalancer, Error> {
-        let request = self.post(Service::Elb, "CreateLoadBalancer", &["v2", PROJECT, "elb", "loadbalancers"]);
+        let request = self.post(Service::Elb, "CreateLoadbalancer", &["v2", PROJECT, "elb", "loadbalancers"]);
         let body = LoadBalancerBody { loadbalancer: new };
         Ok(request.body(&body).send::<OneLoadBalancer>().await?.value.loadbalancer)
     }

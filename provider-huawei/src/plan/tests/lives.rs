@@ -17,9 +17,9 @@ fn with_port(before: &[&'static str], after: &[&'static str]) -> Vec<&'static st
 #[test]
 fn a_load_balancer_is_made_with_one_call_for_each_object_and_one_for_the_record() {
     for (annotations, eip, calls) in [
-        (SHARED, false, with_port(&["CreateLoadBalancer"], &["UpdateLoadBalancer"])),
+        (SHARED, false, with_port(&["CreateLoadbalancer"], &["UpdateLoadBalancer"])),
         (DEDICATED, false, with_port(&["CreateLoadBalancer"], &["UpdateLoadBalancer"])),
-        (SHARED, true, with_port(&["CreateLoadBalancer"], &["CreatePublicip", "UpdateLoadBalancer"])),
+        (SHARED, true, with_port(&["CreateLoadbalancer"], &["CreatePublicip", "UpdateLoadBalancer"])),
         // The address of a dedicated one is part of its creation.
         (DEDICATED, true, with_port(&["CreateLoadBalancer"], &["UpdateLoadBalancer"])),
     ] {

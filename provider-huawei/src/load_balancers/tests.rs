@@ -1,0 +1,7 @@
+//! Load balancers on the simulated cloud: the engine behind the API's calls, over real signed HTTP.
+
+mod counts;
+mod crashes;
+mod faults;
+mod lives;
+mod rig;

@@ -1,0 +1,296 @@
+//! A simulated cloud, and Services on it.
+
+use std::collections::HashMap;
+
+use cloud_provider_api::v1::{self, load_balancer_state::Phase};
+use provider_kit::{Error, Result};
+use simulators::{
+    engine::{Change, Running, Settings},
+    huawei::{Huawei, NewServer, state},
+};
+
+use super::super::{Engine, Memory, Outcome};
+use crate::{
+    cloud::{Cloud, PROJECT},
+    config,
+    endpoints::Service as Endpoint,
+    options::LoadBalancerOptions,
+    plan::step::Step,
+};
+
+/// The NAT gateway that is there.
+pub(super) const GATEWAY: &str = "gateway-1";
+/// More passes than any change takes.
+const PASSES: usize = 60;
+
+pub(super) const EIP: (&str, &str) =
+    ("elb.eip-auto-create-option", r#"{"ip_type":"5_bgp","bandwidth_size":5,"share_type":"PER"}"#);
+
+/// A cloud with three servers, and a daemon's memory.
+pub(super) struct Rig {
+    pub(super) sim: Running<Huawei>,
+    pub(super) options: LoadBalancerOptions,
+    cloud: Cloud,
+    memory: Memory,
+}
+
+/// A Service, and what its controller keeps of it.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    pub(super) uid: String,
+    pub(super) name: String,
+    pub(super) annotations: HashMap<String, String>,
+    pub(super) spec: v1::LoadBalancerSpec,
+    pub(super) members: v1::Members,
+    pub(super) hash: String,
+    pub(super) handle: String,
+}
+
+impl Rig {
+    pub(super) async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let sim = Huawei::default().start(Settings::default()).await.unwrap();
+        for number in 1..=3 {
+            sim.edit(|cloud, _| cloud.add_server(NewServer::named(&format!("node-{number}")))).unwrap();
+        }
+        sim.seed(serde_json::json!({ "natGateways": [{ "id": GATEWAY }] })).unwrap();
+        let cloud = cloud(&sim);
+        Self { sim, options: LoadBalancerOptions::default(), cloud, memory: Memory::default() }
+    }
+
+    /// The daemon begins anew and knows nothing.
+    pub(super) fn restart(&mut self) {
+        self.cloud = cloud(&self.sim);
+        self.memory = Memory::default();
+    }
+
+    pub(super) fn slow(&self, what: &str, milliseconds: u64) {
+        let change: Change = serde_json::from_value(serde_json::json!({ "delaysMs": { what: milliseconds } })).unwrap();
+        self.sim.turn(change).unwrap();
+    }
+
+    pub(super) fn node(&self, number: u32) -> v1::NodeMember {
+        let name = format!("node-{number}");
+        let address = self.sim.look(|cloud| {
+            let server = cloud.servers.iter().find(|server| server.name == name).expect("a server");
+            cloud.ports.get(&server.ports[0]).and_then(|port| port.ipv4()).expect("an address").to_string()
+        });
+        let address = v1::NodeAddress { r#type: v1::AddressType::InternalIp.into(), address };
+        v1::NodeMember { node_name: name, addresses: vec![address], ..v1::NodeMember::default() }
+    }
+
+    pub(super) async fn service(&self, class: &str) -> Service {
+        let mut annotations = HashMap::from([("kubernetes.io/elb.class".to_owned(), class.to_owned())]);
+        if class == "dedicated" {
+            annotations.insert("kubernetes.io/elb.availability-zones".to_owned(), "ap-southeast-1a".to_owned());
+        }
+        let mut spec = v1::LoadBalancerSpec { ports: vec![port(80, 30080)], ..v1::LoadBalancerSpec::default() };
+        if class == "dnat" {
+            annotations.insert("kubernetes.io/natgateway.id".to_owned(), GATEWAY.to_owned());
+            spec.load_balancer_ip = self.users_address().await;
+        }
+        let nodes = (1..=2).map(|number| self.node(number)).collect();
+        Service {
+            uid: "u1".to_owned(),
+            name: "web".to_owned(),
+            annotations,
+            spec,
+            members: v1::Members { nodes, endpoints: Vec::new() },
+            hash: "s1-m1".to_owned(),
+            handle: String::new(),
+        }
+    }
+
+    /// Address of a public address of the user's: the first, or a new one.
+    pub(super) async fn users_address(&self) -> String {
+        let there =
+            || self.sim.look(|cloud| cloud.publicips.iter().next().map(|eip| eip.public_ip_address.to_string()));
+        if there().is_none() {
+            let body = serde_json::json!({
+                "publicip": { "type": "5_bgp" },
+                "bandwidth": { "name": "theirs", "size": 5, "share_type": "PER", "charge_mode": "traffic" },
+            });
+            let request = self.cloud.post(Endpoint::Vpc, "CreatePublicip", &["v1", PROJECT, "publicips"]);
+            request.body(&body).run().await.unwrap();
+        }
+        there().expect("just made")
+    }
+
+    async fn with<T>(&self, service: &Service, work: impl AsyncFnOnce(&Engine<'_>) -> T) -> T {
+        let key = service.key();
+        let engine = Engine { cloud: &self.cloud, options: &self.options, memory: &self.memory, key: &key, most: None };
+        work(&engine).await
+    }
+
+    pub(super) async fn ensure_once(&self, service: &Service) -> Result<v1::LoadBalancerState> {
+        let request = v1::EnsureLoadBalancerRequest {
+            key: Some(service.key()),
+            spec: Some(service.spec()),
+            members: Some(service.members.clone()),
+            spec_hash: service.hash.clone(),
+        };
+        self.with(service, async |engine| engine.ensure(&request).await).await
+    }
+
+    /// Ensures as a controller does, until it is ready; keeps the handle.
+    pub(super) async fn ensure(&self, service: &mut Service) -> v1::Ready {
+        let mut last = String::new();
+        for _ in 0..PASSES {
+            let state = self.ensure_once(service).await;
+            match self.take_in(service, state) {
+                Ok(ready) => return ready,
+                Err(why) => last = why,
+            }
+        }
+        panic!("never ready: {last}");
+    }
+
+    fn take_in(
+        &self,
+        service: &mut Service,
+        state: Result<v1::LoadBalancerState>,
+    ) -> std::result::Result<v1::Ready, String> {
+        let state = state.map_err(|error| {
+            self.sim.advance(std::time::Duration::from_secs(2));
+            error.to_string()
+        })?;
+        service.handle = state.handle;
+        match state.phase.unwrap() {
+            Phase::Ready(ready) => Ok(ready),
+            Phase::InProgress(wait) => {
+                self.sim.advance(wait.poll_after.unwrap().try_into().unwrap());
+                Err(wait.message)
+            }
+        }
+    }
+
+    pub(super) async fn update_members(&self, service: &mut Service) -> Result<v1::LoadBalancerState, Error> {
+        let request = v1::UpdateLoadBalancerMembersRequest {
+            key: Some(service.key()),
+            ports: service.spec.ports.clone(),
+            members: Some(service.members.clone()),
+            spec_hash: service.hash.clone(),
+            annotations: service.annotations.clone(),
+        };
+        self.with(service, async |engine| engine.update_members(&request).await).await
+    }
+
+    pub(super) async fn look(&self, service: &Service) -> Result<v1::LoadBalancerState> {
+        self.with(service, async |engine| engine.look(&service.annotations).await).await
+    }
+
+    pub(super) async fn delete(&self, service: &Service) {
+        let mut last = String::new();
+        for _ in 0..PASSES {
+            match self.with(service, async |engine| engine.delete(&service.annotations).await).await {
+                Ok(Outcome::Deleted) => return,
+                Ok(Outcome::Waiting(wait)) => {
+                    self.sim.advance(wait.poll_after.unwrap().try_into().unwrap());
+                    last = wait.message;
+                }
+                Err(error) => {
+                    self.sim.advance(std::time::Duration::from_secs(2));
+                    last = error.to_string();
+                }
+            }
+        }
+        panic!("never deleted: {last}");
+    }
+
+    pub(super) async fn plan(&self, service: &Service) -> Result<Vec<Step>> {
+        let spec = service.spec();
+        self.with(service, async |engine| engine.plan(&spec, Some(&service.members)).await).await
+    }
+
+    /// Names of the calls since `forget_calls`, and which of them change something.
+    pub(super) fn calls(&self) -> (Vec<String>, Vec<String>) {
+        let calls = self.sim.calls();
+        let name = |mutating: bool| {
+            calls.iter().filter(|call| call.mutating == mutating).map(|call| call.action.clone()).collect()
+        };
+        (name(false), name(true))
+    }
+
+    /// What the cloud has, without ids.
+    pub(super) fn shape(&self) -> serde_json::Value {
+        let shape = self.sim.look(|cloud| {
+            let mut eips: Vec<bool> = cloud.publicips.iter().map(|eip| eip.port_id.is_some()).collect();
+            eips.sort_unstable();
+            serde_json::json!({
+                "balancers": cloud.elb.tree(cloud, state::PROJECT),
+                "strays": cloud.elb.strays(state::PROJECT),
+                "rules": cloud.dnat_tree(state::PROJECT),
+                "addresses": eips,
+            })
+        });
+        without_ids(shape)
+    }
+}
+
+/// The id of an address in a description tells only how it came about.
+fn without_ids(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => {
+            let words = text.split(' ').map(|word| if word.starts_with("eip=") { "eip=?" } else { word });
+            Value::String(words.collect::<Vec<_>>().join(" "))
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_ids).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(key, value)| (key, without_ids(value))).collect())
+        }
+        other => other,
+    }
+}
+
+fn cloud(sim: &Running<Huawei>) -> Cloud {
+    let services = ["ecs", "elb", "vpc", "eip", "nat", "iam"];
+    let endpoints: Vec<String> = services.iter().map(|service| format!("{service}={}", sim.http())).collect();
+    let text = format!(
+        "[Global]\nregion=ap-southeast-1\naccess-key={}\nsecret-key={}\nproject-id={}\n[Vpc]\nid={}\nsubnet-id={}\n[Endpoints]\n{}\n",
+        state::ACCESS_KEY,
+        state::SECRET_KEY,
+        state::PROJECT,
+        state::VPC,
+        state::NEUTRON_SUBNET,
+        endpoints.join("\n")
+    );
+    Cloud::new("test", config::parse(&text, &|_| None).unwrap().config).unwrap()
+}
+
+pub(super) fn port(port: u32, node_port: u32) -> v1::ServicePort {
+    v1::ServicePort {
+        name: format!("p{port}"),
+        protocol: v1::Protocol::Tcp.into(),
+        port,
+        node_port: Some(node_port),
+        ..v1::ServicePort::default()
+    }
+}
+
+impl Service {
+    pub(super) fn key(&self) -> v1::LoadBalancerKey {
+        v1::LoadBalancerKey {
+            cluster: Some(v1::Cluster { id: "c1".to_owned(), name: "kubernetes".to_owned() }),
+            service_namespace: "default".to_owned(),
+            service_name: self.name.clone(),
+            service_uid: self.uid.clone(),
+            tenant: String::new(),
+            handle: self.handle.clone(),
+        }
+    }
+
+    fn spec(&self) -> v1::LoadBalancerSpec {
+        v1::LoadBalancerSpec { annotations: self.annotations.clone(), ..self.spec.clone() }
+    }
+
+    pub(super) fn with(mut self, (key, value): (&str, &str)) -> Self {
+        self.annotations.insert(format!("kubernetes.io/{key}"), value.to_owned());
+        self
+    }
+
+    pub(super) fn change(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
