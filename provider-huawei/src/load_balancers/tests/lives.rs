@@ -32,8 +32,8 @@ async fn each_class_lives_from_nothing_to_nothing() {
             panic!("{class}: {seen:?}")
         };
         assert_eq!((seen.spec_hash.as_str(), &seen.ingress), ("s1-m1", &ready.ingress), "{class}");
-        let (reads, writes) = rig.calls();
-        assert!(reads.len() <= 2 && writes.is_empty(), "{class}: {reads:?} {writes:?}");
+        let (looks, writes) = rig.calls();
+        assert!(looks.len() <= 2 && writes.is_empty(), "{class}: {looks:?} {writes:?}");
 
         // Ensured again, nothing is done.
         rig.sim.forget_calls();

@@ -73,7 +73,12 @@ impl Rig {
         let name = format!("node-{number}");
         let address = self.sim.look(|cloud| {
             let server = cloud.servers.iter().find(|server| server.name == name).expect("a server");
-            cloud.ports.get(&server.ports[0]).and_then(|port| port.ipv4()).expect("an address").to_string()
+            cloud
+                .ports
+                .get(&server.ports[0])
+                .and_then(simulators::huawei::network::Port::ipv4)
+                .expect("an address")
+                .to_string()
         });
         let address = v1::NodeAddress { r#type: v1::AddressType::InternalIp.into(), address };
         v1::NodeMember { node_name: name, addresses: vec![address], ..v1::NodeMember::default() }
