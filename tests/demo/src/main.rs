@@ -1,7 +1,8 @@
 //! `cargo xtask demo`: the whole product at work on a real Kubernetes API, live, every step verified.
 //!
 //! etcd and kube-apiserver are real, the controller and the provider's daemon are the programs as they are shipped, joined
-//! by a Unix socket. The cloud, its machines and the kubelets on them are played: machines are loopback addresses.
+//! by a Unix socket. The cloud is a simulator, and its machines and the kubelets on them are played: machines are loopback
+//! addresses.
 
 mod screen;
 mod story;
@@ -22,7 +23,7 @@ use world::World;
 #[command(name = "cargo xtask demo", bin_name = "cargo xtask demo")]
 struct Args {
     /// Whose cloud is played.
-    #[arg(long, value_enum, default_value = "mock")]
+    #[arg(long, value_enum, default_value = "huawei")]
     provider: Provider,
     /// Stays up after the last step, for a look around with kubectl, until interrupted.
     #[arg(long)]

@@ -1,6 +1,5 @@
 //! A simulated cloud as a process, and the console of it.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -104,10 +103,11 @@ impl Simulator {
         self.console.read(&format!("/v1/calls?after={after}")).await
     }
 
-    /// The objects of one kind, by id.
-    pub async fn objects<T: DeserializeOwned>(&self, kind: &str) -> Result<BTreeMap<String, T>> {
+    /// The objects of one kind; the kind is a JSON pointer.
+    pub async fn objects<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<T>> {
         let mut all: Value = self.console.read("/v1/objects").await?;
-        serde_json::from_value(all[kind].take()).with_context(|| format!("the objects of the kind {kind}"))
+        let objects = all.pointer_mut(kind).with_context(|| format!("there is no kind {kind} of objects"))?;
+        serde_json::from_value(objects.take()).with_context(|| format!("the objects of the kind {kind}"))
     }
 
     /// Adds objects; answers what they are called.

@@ -97,18 +97,18 @@ impl Huawei {
     }
 
     pub(super) async fn routes(&self) -> Result<Vec<RouteView>> {
-        let tables: BTreeMap<String, RouteTable> = self.simulator.objects("route_tables").await?;
+        let tables: Vec<RouteTable> = self.simulator.objects("/route_tables").await?;
         let name = |id: &str| self.servers.iter().find(|(_, known)| *known == id).map(|(name, _)| name.clone());
         let view = |route: Route| RouteView {
             target: name(&route.nexthop).unwrap_or(route.nexthop),
             destination: route.destination,
         };
-        Ok(tables.into_values().flat_map(|table| table.routes).map(view).collect())
+        Ok(tables.into_iter().flat_map(|table| table.routes).filter(|route| route.nexthop != "-").map(view).collect())
     }
 
     pub(super) async fn leftovers(&self) -> Result<usize> {
         let mut count = 0;
-        for kind in ["load_balancers", "publicips"] {
+        for kind in ["/elb/load_balancers", "/publicips"] {
             count += self.simulator.objects::<Value>(kind).await?.len();
         }
         Ok(count)
