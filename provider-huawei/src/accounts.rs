@@ -1,20 +1,19 @@
 //! Account profiles: whose credentials, project and VPC a call is made with.
 
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 use cloud_provider_api::error::Reason;
-use cloud_rest::{Actor, TransportError};
-use provider_kit::{Call, Caller, Error, Kit, Result, Tenant};
+use cloud_rest::TransportError;
+use provider_kit::{Call, Caller, Error, Kit, Profiles, Result, Tenant, inventory::Inventory, rest};
 
 use crate::{
+    api::ecs::AllServers,
     cloud::{Cloud, Surroundings},
     config::Config,
     fault,
-    inventory::Inventory,
     load_balancers::Memory,
     nodes::security_group::Tracker,
     options::Options,
@@ -30,7 +29,7 @@ pub(crate) struct Account {
     /// Makes the calls.
     pub(crate) cloud: Cloud,
     /// Its servers.
-    pub(crate) inventory: Inventory<Cloud>,
+    pub(crate) inventory: Inventory<AllServers>,
     /// Which of them are in the nodes' security group.
     pub(crate) node_groups: Mutex<Tracker>,
     /// What is remembered about its load balancers.
@@ -43,24 +42,23 @@ pub(crate) struct Account {
 
 /// All account profiles.
 pub(crate) struct Accounts {
-    default: Arc<Account>,
-    named: BTreeMap<String, Arc<Account>>,
+    profiles: Profiles<Account>,
     /// Defaults of load balancers.
     pub(crate) options: Options,
 }
 
 impl Account {
-    fn new(name: &str, config: Config, surroundings: &Surroundings) -> Result<Arc<Self>, TransportError> {
+    fn new(name: &str, config: Config, surroundings: &Surroundings) -> Result<Self, TransportError> {
         let project = config.project_id.as_deref().map(Arc::from).map_or_else(OnceLock::new, OnceLock::from);
         let cloud = Cloud::with(name, config, surroundings)?;
-        Ok(Arc::new(Self {
-            inventory: Inventory::new(cloud.clone()),
+        Ok(Self {
+            inventory: Inventory::new(AllServers(cloud.clone())),
             node_groups: Mutex::default(),
             load_balancers: Memory::default(),
             tables: RouteTables::default(),
             cloud,
             project,
-        }))
+        })
     }
 
     /// The project's id, which the API calls the account.
@@ -84,12 +82,7 @@ impl Account {
 
     /// The cloud, working for a caller on something.
     pub(crate) fn acting_for(&self, call: &Call, key: &str) -> Cloud {
-        self.cloud.on_behalf_of(Actor {
-            caller: call.caller.to_string().into(),
-            request_id: call.request_id.as_str().into(),
-            key: key.into(),
-            deadline: None,
-        })
+        self.cloud.on_behalf_of(rest::actor(call, key))
     }
 }
 
@@ -97,48 +90,25 @@ impl Accounts {
     /// Puts them together; nothing is called yet. The faults are of connections: CA files, proxies.
     pub(crate) fn new(setup: &Setup, surroundings: &Surroundings) -> Result<Self, Vec<String>> {
         let mut faults = Vec::new();
-        let mut open = |name: &str, config: &Config| {
+        let profiles = setup.accounts.try_map(|name, config| {
             Account::new(name, config.clone(), surroundings).map_err(|error| faults.push(error.to_string())).ok()
-        };
-        let default = open("", &setup.default);
-        let named: BTreeMap<_, _> =
-            setup.named.iter().filter_map(|(name, config)| Some((name.clone(), open(name, config)?))).collect();
-        match default {
-            Some(default) if faults.is_empty() => Ok(Self { default, named, options: setup.options.clone() }),
-            _ => Err(faults),
-        }
+        });
+        profiles.map(|profiles| Self { profiles, options: setup.options.clone() }).ok_or(faults)
     }
 
     /// The profile a tenant uses. That the caller may use it is checked already.
     pub(crate) fn of(&self, tenant: &Tenant) -> Result<&Arc<Account>> {
-        if tenant.name.is_empty() {
-            return Ok(&self.default);
-        }
-        self.named.get(&tenant.name).ok_or_else(|| {
-            let message = format!(
-                "there is no account profile {:?}: start the daemon with --account={}=FILE",
-                tenant.name, tenant.name
-            );
-            Error::new(Reason::TenantNotAllowed, message)
-        })
+        self.profiles.of(tenant)
     }
 
     /// Those a caller may use: its own first, then the ones it may name. Names without a profile are left out.
     pub(crate) fn for_caller(&self, caller: &Caller) -> Result<Vec<&Arc<Account>>> {
-        let mut accounts = vec![self.of(caller.tenant("")?)?];
-        for name in caller.tenants() {
-            if let Ok(account) = self.of(caller.tenant(&name)?)
-                && !accounts.iter().any(|known| Arc::ptr_eq(known, account))
-            {
-                accounts.push(account);
-            }
-        }
-        Ok(accounts)
+        self.profiles.for_caller(caller)
     }
 
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Account>> {
-        std::iter::once(&self.default).chain(self.named.values())
+        self.profiles.all()
     }
 
     /// Follows the keys of all of them until the daemon drains.
@@ -156,7 +126,7 @@ impl Accounts {
                 unknown = true;
                 tracing::warn!(account = account.cloud.account(), %error, "the project is not known");
             }
-            let why = self.default.project().err().map(|error| error.message().to_owned());
+            let why = self.profiles.default().project().err().map(|error| error.message().to_owned());
             kit.set_starting(why);
             if !unknown {
                 return;

@@ -11,7 +11,6 @@ pub mod credentials;
 pub mod dialect;
 pub mod endpoints;
 mod fault;
-mod inventory;
 mod kubeconfig;
 mod load_balancers;
 mod nodes;
@@ -22,7 +21,6 @@ mod run;
 mod service;
 mod setup;
 pub mod sign;
-mod traces;
 
 pub use args::Args;
 pub use run::{run, services};

@@ -2,9 +2,9 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use provider_kit::{Daemon, Faults};
+use provider_kit::{Daemon, Faults, rest::Traces};
 
-use crate::{Args, accounts::Accounts, conditions, service::Provider, setup::Setup, traces::Traces};
+use crate::{Args, accounts::Accounts, cloud::Surroundings, conditions, service::Provider, setup::Setup};
 
 /// Runs the daemon until SIGTERM.
 pub async fn run(args: Args) -> ExitCode {
@@ -39,7 +39,8 @@ struct Parts {
 fn read(args: &Args) -> Result<Parts, Vec<String>> {
     let traces = Traces::default();
     let (setup, warnings) = Setup::read(args, &|name| std::env::var(name).ok())?;
-    let accounts = Accounts::new(&setup, &traces.surroundings())?;
+    let (metrics, audit) = (traces.metrics(), Some(traces.audit()));
+    let accounts = Accounts::new(&setup, &Surroundings { metrics, audit, ..Surroundings::default() })?;
     Ok(Parts { setup, accounts, traces, warnings })
 }
 

@@ -1,6 +1,5 @@
 //! The services of the API: gather, plan, apply.
 
-mod check;
 mod clusters;
 mod identity;
 mod instances;
@@ -21,7 +20,7 @@ use crate::{
 
 /// Prefixes of the annotations that are read: of load balancers, of NAT gateways, and the kubelet's `--node-ip`.
 const ANNOTATION_PREFIXES: [&str; 3] =
-    ["kubernetes.io/elb.", "kubernetes.io/natgateway.", crate::nodes::describe::PROVIDED_NODE_IP];
+    ["kubernetes.io/elb.", "kubernetes.io/natgateway.", provider_kit::inventory::PROVIDED_NODE_IP];
 
 /// Answers for all account profiles. Clones share everything.
 #[derive(Clone)]

@@ -1,16 +1,14 @@
 //! What the flags and the files they name say, read and checked as a whole before anything starts.
 
-use std::{collections::BTreeMap, path::Path};
+use provider_kit::Profiles;
 
 use crate::{Args, config, config::Config, options::Options};
 
 /// Everything the daemon needs to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
-    /// Of the default account profile, whose name is empty.
-    pub(crate) default: Config,
-    /// Of the others, by name.
-    pub(crate) named: BTreeMap<String, Config>,
+    /// One for each account profile.
+    pub(crate) accounts: Profiles<Config>,
     /// Defaults of load balancers.
     pub(crate) options: Options,
     /// Tags that become labels.
@@ -23,7 +21,8 @@ impl Setup {
     /// Reads all files. Every fault of every one is reported; what is merely odd is logged later.
     pub(crate) fn read(args: &Args, environment: config::Environment<'_>) -> Result<(Self, Vec<String>), Vec<String>> {
         let (mut faults, mut warnings) = (Vec::new(), Vec::new());
-        let mut load = |path: &Path, faults: &mut Vec<String>| match config::load(path, environment) {
+        let files = Profiles::of_flags(&args.cloud_config, &args.account, &mut faults);
+        let accounts = files.try_map(|_, path| match config::load(path, environment) {
             Ok(loaded) => {
                 warnings.extend(loaded.warnings.iter().map(|warning| format!("{}: {warning}", path.display())));
                 Some(loaded.config)
@@ -32,32 +31,16 @@ impl Setup {
                 faults.extend(found);
                 None
             }
-        };
-        let default = load(&args.cloud_config, &mut faults);
-        let mut named = BTreeMap::new();
-        for account in &args.account {
-            match account.split_once('=') {
-                Some((name, _)) if named.contains_key(name) => {
-                    faults.push(format!("--account: {name:?} is there twice"));
-                }
-                Some((name, file)) if is_name(name) && !file.is_empty() => {
-                    if let Some(config) = load(Path::new(file), &mut faults) {
-                        named.insert(name.to_owned(), config);
-                    }
-                }
-                _ => faults.push(format!("--account: {account:?} is not NAME=FILE with a name of a-z, 0-9 and -")),
-            }
-        }
+        });
         let options = args.loadbalancer_config.as_deref().map_or_else(|| Ok(Options::default()), Options::load);
         let options = options.map_err(|error| faults.extend(error.0)).ok();
         for key in args.node_tag_label.iter().filter(|key| !is_label_name(key)) {
             faults.push(format!("--node-tag-label: {key:?} cannot be the name of a label"));
         }
-        match (default, options) {
-            (Some(default), Some(options)) if faults.is_empty() => {
+        match (accounts, options) {
+            (Some(accounts), Some(options)) if faults.is_empty() => {
                 let setup = Self {
-                    default,
-                    named,
+                    accounts,
                     options,
                     tag_labels: args.node_tag_label.clone(),
                     routes_per_request: usize::from(args.routes_per_request),
@@ -67,10 +50,6 @@ impl Setup {
             _ => Err(faults),
         }
     }
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 fn is_label_name(text: &str) -> bool {
@@ -145,8 +124,8 @@ mod tests {
         let default = folder.write("default", GOOD);
         let team = folder.write("team", &GOOD.replace("p1", "p2").replace("region", "unknown-key=1\nregion"));
         let (setup, warnings) = read(&["--cloud-config", &default, &format!("--account=team={team}")]).unwrap();
-        assert_eq!(setup.default.project_id.as_deref(), Some("p1"));
-        assert_eq!(setup.named["team"].project_id.as_deref(), Some("p2"));
+        assert_eq!(setup.accounts.default().project_id.as_deref(), Some("p1"));
+        assert_eq!(setup.accounts.named("team").unwrap().project_id.as_deref(), Some("p2"));
         assert_eq!(setup.routes_per_request, 5);
         assert!(warnings.len() == 1 && warnings[0].contains("unknown-key"), "{warnings:?}");
     }

@@ -6,16 +6,22 @@ use cloud_rest::{
     Effect, Error, Kind,
     paging::{Page, Parts, Style},
 };
-use provider_kit::Result;
+use provider_kit::{
+    Result,
+    inventory::{Servers, Shown},
+};
 use serde::{Deserialize, Serialize};
 
 use super::nothing::or_default;
 use crate::{
+    PROVIDER,
     cloud::{Cloud, PROJECT},
     endpoints::Service,
     fault,
-    inventory::{SERVERS_PER_PAGE, Servers, Shown},
-    nodes::machine::{Address, Machine},
+    nodes::{
+        machine::{Address, Machine},
+        provider_id,
+    },
 };
 
 /// The codes by which ECS itself says that a server is not there. A 404 without one of them comes from something in between.
@@ -148,17 +154,26 @@ enum Action<'a> {
     Remove { name: &'a str },
 }
 
-impl Servers for Cloud {
+/// All servers of an account.
+pub(crate) struct AllServers(pub(crate) Cloud);
+
+impl Servers for AllServers {
+    type Machine = Machine;
+
+    const PROVIDER: &'static str = PROVIDER;
+    const SCHEME: &'static str = provider_id::SCHEME;
+
     async fn list(&self) -> Result<Vec<Machine>> {
-        let limit = u32::try_from(SERVERS_PER_PAGE).unwrap_or(u32::MAX);
+        let limit = u32::try_from(Self::PER_PAGE).unwrap_or(u32::MAX);
         let style = Style::Number { number: "offset", size: "limit", limit, first: 1 };
-        let request = self.get(Service::Ecs, "ListServersDetails", &["v1", PROJECT, "cloudservers", "detail"]);
+        let request = self.0.get(Service::Ecs, "ListServersDetails", &["v1", PROJECT, "cloudservers", "detail"]);
         let servers = request.list::<ServerPage>(style).await.map_err(|error| fault::of(&error))?;
         Ok(servers.into_iter().filter(Server::is_there).map(Server::into_machine).collect())
     }
 
     async fn by_ids(&self, ids: &[String]) -> Result<Vec<Machine>> {
         let request = self
+            .0
             .get(Service::Ecs, "ListServersDetails", &["v1", PROJECT, "cloudservers", "detail"])
             .query("server_id", ids.join(","))
             .query("limit", ids.len());
@@ -168,8 +183,8 @@ impl Servers for Cloud {
         Ok(there.map(Server::into_machine).collect())
     }
 
-    async fn show(&self, id: &str) -> Result<Shown> {
-        let request = self.get(Service::Ecs, "ShowServer", &["v1", PROJECT, "cloudservers", id]);
+    async fn show(&self, id: &str) -> Result<Shown<Machine>> {
+        let request = self.0.get(Service::Ecs, "ShowServer", &["v1", PROJECT, "cloudservers", id]);
         match request.send::<OneServer>().await {
             Ok(answer) if answer.value.server.id.eq_ignore_ascii_case(id) => {
                 Ok(Shown::There(Box::new(answer.value.server.into_machine())))
@@ -181,7 +196,7 @@ impl Servers for Cloud {
 }
 
 /// The cloud's own word that a server is not there: its status, and its service's code.
-fn absence(error: &Error) -> Option<Shown> {
+fn absence(error: &Error) -> Option<Shown<Machine>> {
     let said = error.is_not_found()
         && error.status == Some(http::StatusCode::NOT_FOUND)
         && NO_SUCH_SERVER.contains(&error.code.as_str());

@@ -1,14 +1,13 @@
 //! A server in the API's words.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::collections::HashMap;
 
-use cloud_provider_api::v1::{AddressType, Instance, InstanceState, NodeReference};
+use cloud_provider_api::v1::{Instance, InstanceState, NodeReference};
+use provider_kit::inventory::{internal_ips, tag_labels};
 
 use super::{addresses, machine::Machine, provider_id};
 use crate::options::NetworkingOptions;
 
-/// On a Node, written by the kubelet: the IPs given by `--node-ip`.
-pub(crate) const PROVIDED_NODE_IP: &str = "alpha.kubernetes.io/provided-node-ip";
 /// Prefix of labels made from tags.
 const TAG_LABELS: &str = "tags.huaweicloud.com/";
 
@@ -41,17 +40,6 @@ pub(crate) fn instance(node: &NodeReference, machine: &Machine, view: &View) -> 
     }
 }
 
-/// The internal addresses a node's kubelet was given, or else reports.
-pub(crate) fn internal_ips(node: &NodeReference) -> Vec<IpAddr> {
-    let told = node.annotations.get(PROVIDED_NODE_IP).map(String::as_str).unwrap_or_default();
-    let told: Vec<IpAddr> = told.split(',').filter_map(|ip| ip.trim().parse().ok()).collect();
-    if !told.is_empty() {
-        return told;
-    }
-    let internal = node.addresses.iter().filter(|address| address.r#type() == AddressType::InternalIp);
-    internal.filter_map(|address| address.address.parse().ok()).collect()
-}
-
 /// The power state. A server in the recycle bin can be brought back, so it is on its way out and not gone.
 pub(crate) fn state(machine: &Machine) -> InstanceState {
     match machine.status.as_str() {
@@ -69,24 +57,11 @@ pub(crate) fn state(machine: &Machine) -> InstanceState {
 }
 
 fn labels(tags: &[String], wanted: &[String]) -> HashMap<String, String> {
-    let pairs = tags.iter().map(|tag| tag.split_once('=').unwrap_or((tag, "")));
-    pairs
-        .filter(|(key, value)| wanted.iter().any(|wanted| wanted == key) && is_label_value(value))
-        .map(|(key, value)| (format!("{TAG_LABELS}{key}"), value.to_owned()))
-        .collect()
-}
-
-fn is_label_value(text: &str) -> bool {
-    let inner = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    let ends =
-        [text.bytes().next(), text.bytes().last()].into_iter().flatten().all(|byte| byte.is_ascii_alphanumeric());
-    text.len() <= 63 && inner && ends
+    tag_labels(TAG_LABELS, tags.iter().map(|tag| tag.split_once('=').unwrap_or((tag, ""))), wanted)
 }
 
 #[cfg(test)]
 mod tests {
-    use cloud_provider_api::v1::NodeAddress;
-
     use super::{super::machine::testing::machine, *};
 
     const ID: &str = "5f1e1f0e-3a75-4d3f-9a53-2f0a6f8f1a11";
@@ -134,16 +109,6 @@ mod tests {
             let machine = Machine { status: status.to_owned(), frozen, ..machine(ID, "a", "10.0.0.1") };
             assert_eq!(state(&machine), expected, "{status} frozen: {frozen}");
         }
-    }
-
-    #[test]
-    fn what_the_kubelet_was_given_counts_before_what_it_reports() {
-        let reported = NodeAddress { r#type: AddressType::InternalIp.into(), address: "10.0.0.9".to_owned() };
-        let other = NodeAddress { r#type: AddressType::Hostname.into(), address: "10.0.0.8".to_owned() };
-        let mut node = NodeReference { addresses: vec![other, reported], ..node("") };
-        assert_eq!(internal_ips(&node), ["10.0.0.9".parse::<IpAddr>().unwrap()]);
-        node.annotations.insert(PROVIDED_NODE_IP.to_owned(), "10.0.0.1, fd00::1".to_owned());
-        assert_eq!(internal_ips(&node).len(), 2);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use provider_kit::inventory;
+
 /// A server of the cloud's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Machine {
@@ -40,25 +42,32 @@ pub(crate) struct Address {
 }
 
 impl Machine {
-    /// Whether it has this address, from inside or outside.
-    pub(crate) fn has_ip(&self, ip: IpAddr) -> bool {
-        self.addresses.iter().any(|address| address.ip == ip)
-    }
-
-    /// Whether it is in a VPC.
-    pub(crate) fn is_in(&self, vpc: &str) -> bool {
-        self.vpc == vpc || self.addresses.iter().any(|address| address.network == vpc)
-    }
-
-    /// Whether it is on its way out or in the recycle bin.
-    pub(crate) fn is_leaving(&self) -> bool {
-        matches!(self.status.as_str(), "DELETED" | "SOFT_DELETED")
-    }
-
     /// The port of its first network card, where traffic for its pods arrives.
     pub(crate) fn primary_port(&self) -> Option<&str> {
         let fixed = || self.addresses.iter().filter(|address| !address.floating && !address.port.is_empty());
         fixed().find(|address| address.primary).or_else(|| fixed().next()).map(|address| address.port.as_str())
+    }
+}
+
+impl inventory::Machine for Machine {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn names(&self) -> Vec<&str> {
+        vec![&self.name]
+    }
+
+    fn addresses(&self) -> Vec<(IpAddr, bool)> {
+        self.addresses.iter().map(|address| (address.ip, address.floating)).collect()
+    }
+
+    fn is_in(&self, network: &str) -> bool {
+        self.vpc == network || self.addresses.iter().any(|address| address.network == network)
+    }
+
+    fn is_leaving(&self) -> bool {
+        matches!(self.status.as_str(), "DELETED" | "SOFT_DELETED")
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use provider_kit::inventory::Machine as _;
 use tokio::time::Instant;
 
 use super::machine::Machine;

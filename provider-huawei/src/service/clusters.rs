@@ -9,11 +9,11 @@ use cloud_provider_api::{
 };
 use futures::stream;
 use jiff::Timestamp;
-use provider_kit::{Batch, Call, Error, Listing, Result, listing};
+use provider_kit::{Batch, Call, Checker, Error, Listing, Result, listing};
 use tonic::{Request, Response, Status};
 use x509_parser::pem::parse_x509_pem;
 
-use super::{Provider, check::Checker};
+use super::Provider;
 use crate::{
     PROVIDER,
     api::cce::{Lifetime, ManagedCluster},

@@ -6,10 +6,10 @@ use cloud_provider_api::v1::{
     self, delete_load_balancer_response::Outcome as Deletion, load_balancers_server::LoadBalancers,
 };
 use futures::stream;
-use provider_kit::{Batch, Call, Listing, Result, listing};
+use provider_kit::{Batch, Call, Checker, Listing, Result, listing};
 use tonic::{Request, Response, Status};
 
-use super::{Provider, check::Checker};
+use super::Provider;
 use crate::{
     fault,
     load_balancers::{Engine, Outcome, owned_by},

@@ -5,23 +5,26 @@ mod pass;
 mod ports;
 mod table;
 
-use std::{collections::HashSet, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use cloud_provider_api::{
     error::Reason,
     v1::{self, routes_server::Routes},
 };
 use futures::stream;
-use provider_kit::{Batch, Call, Error, Listing, Result, listing};
+use provider_kit::{
+    Batch, Call, Error, Listing, Result, check_routes,
+    inventory::{Outcome, Question},
+    listing,
+};
 use tonic::{Request, Response, Status};
 
 use self::pass::{Pass, Wish};
 pub(crate) use self::table::RouteTables;
-use super::{Provider, check::Checker, identity::MAX_ROUTES};
+use super::{Provider, identity::MAX_ROUTES};
 use crate::{
     accounts::Account,
     cloud::Cloud,
-    inventory::{Outcome, Question},
     routes::{
         mark::{self, Whose},
         plan::{TO_SERVER, TableRoute},
@@ -58,7 +61,7 @@ impl Routes for Provider {
     ) -> Result<Response<v1::CreateRoutesResponse>, Status> {
         let call = Call::of(&request)?.clone();
         let request = request.into_inner();
-        check(&request.routes)?;
+        check_routes(&request.routes, MAX_ROUTES)?;
         let cluster = call.caller.cluster(request.cluster.as_ref())?.id.clone();
         let results = self.change(&call, cluster, Wish::Create, request.routes).await?;
         Ok(Response::new(v1::CreateRoutesResponse { results }))
@@ -70,7 +73,7 @@ impl Routes for Provider {
     ) -> Result<Response<v1::DeleteRoutesResponse>, Status> {
         let call = Call::of(&request)?.clone();
         let request = request.into_inner();
-        check(&request.routes)?;
+        check_routes(&request.routes, MAX_ROUTES)?;
         let cluster = call.caller.cluster(request.cluster.as_ref())?.id.clone();
         let results = self.change(&call, cluster, Wish::Delete, request.routes).await?;
         Ok(Response::new(v1::DeleteRoutesResponse { results }))
@@ -109,21 +112,6 @@ fn not_configured() -> Error {
     let message =
         "routes need [Vpc] id or route-table-id in the cloud configuration; CAPABILITY_ROUTES was not announced";
     Error::new(Reason::CapabilityAbsent, message)
-}
-
-fn check(items: &[v1::RouteItem]) -> Result<()> {
-    let mut checker = Checker::default();
-    checker.count("routes", items.len(), MAX_ROUTES);
-    let mut ids = HashSet::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        if item.route.is_none() {
-            checker.fault(format!("routes[{index}].route"), "is missing");
-        }
-        if item.id == 0 || !ids.insert(item.id) {
-            checker.fault(format!("routes[{index}].id"), format!("{} is not a number of its own from 1", item.id));
-        }
-    }
-    checker.finish()
 }
 
 /// The routes this cluster may change, by their marks. Those to a server that is proven gone lead nowhere.

@@ -4,17 +4,14 @@ use std::sync::{Arc, PoisonError};
 
 use cloud_provider_api::error::Reason;
 use futures::{StreamExt as _, stream};
-use provider_kit::{Call, Class, Kit};
+use provider_kit::{
+    Call, Class, Kit,
+    inventory::{Outcome, Question},
+};
 use tokio::time::Instant;
 
 use super::Provider;
-use crate::{
-    accounts::Account,
-    cloud::Cloud,
-    fault,
-    inventory::{Outcome, Question},
-    nodes::machine::Machine,
-};
+use crate::{accounts::Account, cloud::Cloud, fault, nodes::machine::Machine};
 
 /// Servers seen to at once.
 const AT_ONCE: usize = 4;

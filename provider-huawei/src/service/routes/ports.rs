@@ -2,7 +2,10 @@
 
 use futures::{StreamExt as _, stream};
 use ipnet::IpNet;
-use provider_kit::{Error, Result};
+use provider_kit::{
+    Error, Result,
+    inventory::{Answer, Outcome, Question},
+};
 
 use cloud_provider_api::error::Reason;
 
@@ -13,7 +16,7 @@ use crate::{
     api::vpc::AddressPair,
     cloud::Cloud,
     fault,
-    inventory::{Answer, Outcome, Question},
+    nodes::machine::Machine,
     routes::{
         pairs,
         plan::{Change, TO_SERVER, network},
@@ -57,7 +60,7 @@ pub(super) async fn prepare(account: &Account, cloud: &Cloud, changes: &[(usize,
 }
 
 /// The port a change is about. `None`: there is nothing to be done, as the server of a route that goes is gone or unknown.
-fn port(change: &Change, server: Result<Answer>) -> Result<Option<String>> {
+fn port(change: &Change, server: Result<Answer<Machine>>) -> Result<Option<String>> {
     if destination(change).kind != TO_SERVER {
         return Ok(None);
     }

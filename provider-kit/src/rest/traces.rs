@@ -3,13 +3,15 @@
 use std::sync::{Arc, OnceLock};
 
 use cloud_rest::{AuditEntry, Metrics};
-use provider_kit::{Audit, AuditEntry as Line, Kit};
 
-use crate::cloud::Surroundings;
+use crate::{
+    audit::{Audit, Entry as Line},
+    kit::Kit,
+};
 
 /// Collected from the start; where it leads is known once the daemon is set up.
 #[derive(Clone, Default)]
-pub(crate) struct Traces {
+pub struct Traces {
     metrics: Metrics,
     audit: Arc<Log>,
 }
@@ -18,13 +20,18 @@ pub(crate) struct Traces {
 struct Log(OnceLock<Audit>);
 
 impl Traces {
-    /// What a cloud is surrounded with.
-    pub(crate) fn surroundings(&self) -> Surroundings {
-        Surroundings { metrics: self.metrics.clone(), audit: Some(self.audit.clone()), ..Surroundings::default() }
+    /// Where a client counts its calls.
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
+    }
+
+    /// Where a client records the calls that change something.
+    pub fn audit(&self) -> Arc<dyn cloud_rest::Audit> {
+        self.audit.clone()
     }
 
     /// Shows the numbers with the daemon's own, and writes in its audit log.
-    pub(crate) fn lead_to(&self, kit: &Kit) {
+    pub fn lead_to(&self, kit: &Kit) {
         kit.metrics().register(|registry| self.metrics.register(registry));
         let _ = self.audit.0.set(kit.audit().clone());
     }

@@ -1,64 +1,90 @@
-//! What servers an account has in its region: one listing answers any number of look-ups.
+//! What machines an account has in its region: one listing answers any number of look-ups.
 //!
 //! * A listing is read by one task at a time, whoever asks; those who ask meanwhile share it if it is new enough for them, and
 //!   share its failure. It goes on when its caller goes away.
 //! * What the listing lacks is asked for by id, many at once, and what that lacks too is asked for by itself. Only the
-//!   cloud's own word about that one server is absence: lists lag, pages shift while they are read, and a listing that is
+//!   cloud's own word about that one machine is absence: lists lag, pages shift while they are read, and a listing that is
 //!   empty for half a minute must not cost anybody a node.
-//! * Few servers of a large account are asked for by id at once, where that is cheaper.
+//! * Few machines of a large account are asked for by id at once, where that is cheaper.
 
+mod batch;
+mod identify;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use cloud_provider_api::error::Reason;
 use futures::{StreamExt as _, stream};
-use provider_kit::{Error, Result};
 use tokio::{sync::Mutex as Turn, time::Instant};
 
-pub(crate) use self::snapshot::Snapshot;
-use crate::{
-    PROVIDER,
-    nodes::{
-        identify::{Clues, Unidentified, identify},
-        machine::Machine,
-    },
+pub use self::{
+    batch::{NodeView, PROVIDED_NODE_IP, answer_nodes, check_nodes, internal_ips, tag_labels},
+    identify::{Candidates, Clues, Unidentified, identify},
+    snapshot::Snapshot,
 };
+use crate::error::{Error, Result};
 
 /// How old an answer may be when the caller does not say.
 const DEFAULT_AGE: Duration = Duration::from_secs(30);
-/// A node nobody could name a server for is looked for in a listing at most this old: its server may have just been made.
+/// A node nobody could name a machine for is looked for in a listing at most this old: its machine may have just been made.
 const MISS_AGE: Duration = Duration::from_secs(10);
-/// Most ids in one list call: they are in the URI.
-pub(crate) const IDS_PER_CALL: usize = 100;
-/// Most servers in one page of the listing.
-pub(crate) const SERVERS_PER_PAGE: usize = 1000;
-/// Single servers asked for at once.
+/// Single machines asked for at once.
 const SHOWS_AT_ONCE: usize = 8;
 
-/// Where servers are read from.
-pub(crate) trait Servers: Send + Sync + 'static {
-    /// All of them, complete, or an error.
-    fn list(&self) -> impl Future<Output = Result<Vec<Machine>>> + Send;
+/// A machine, as far as it matters for finding it: thousands are kept in memory.
+pub trait Machine: Clone + Send + Sync + 'static {
+    /// The cloud's id.
+    fn id(&self) -> &str;
 
-    /// Those of at most [`IDS_PER_CALL`] ids that are there.
-    fn by_ids(&self, ids: &[String]) -> impl Future<Output = Result<Vec<Machine>>> + Send;
+    /// What a node on it may be called.
+    fn names(&self) -> Vec<&str>;
 
-    /// One.
-    fn show(&self, id: &str) -> impl Future<Output = Result<Shown>> + Send;
+    /// Its addresses, and whether each is reached from outside only, and so nobody's internal one.
+    fn addresses(&self) -> Vec<(IpAddr, bool)>;
+
+    /// Whether it is in this network (VPC).
+    fn is_in(&self, network: &str) -> bool;
+
+    /// Whether it is on its way out, so that no new node is on it.
+    fn is_leaving(&self) -> bool;
 }
 
-/// The cloud's word about one server.
+/// Where machines are read from.
+pub trait Servers: Send + Sync + 'static {
+    /// What is read.
+    type Machine: Machine;
+
+    /// The provider's name, the domain of errors that are the cloud's.
+    const PROVIDER: &'static str;
+    /// Scheme of the providerIDs, without `://`, for what people are told.
+    const SCHEME: &'static str;
+    /// Most ids in one [`Self::by_ids`].
+    const IDS_PER_CALL: usize = 100;
+    /// Most machines in one page of [`Self::list`], which tells what it costs.
+    const PER_PAGE: usize = 1000;
+
+    /// All of them, complete, or an error.
+    fn list(&self) -> impl Future<Output = Result<Vec<Self::Machine>>> + Send;
+
+    /// Those of at most [`Self::IDS_PER_CALL`] ids that are there.
+    fn by_ids(&self, ids: &[String]) -> impl Future<Output = Result<Vec<Self::Machine>>> + Send;
+
+    /// One.
+    fn show(&self, id: &str) -> impl Future<Output = Result<Shown<Self::Machine>>> + Send;
+}
+
+/// The cloud's word about one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub enum Shown<M> {
     /// It is there.
-    There(Box<Machine>),
+    There(Box<M>),
     /// It is not, in the cloud's own words.
     Absent {
         /// Error code and request id.
@@ -66,9 +92,9 @@ pub(crate) enum Shown {
     },
 }
 
-/// Which server is asked for.
+/// Which machine is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Question<'a> {
+pub enum Question<'a> {
     /// The one with this id.
     Id(String),
     /// The one that is a node's.
@@ -77,40 +103,46 @@ pub(crate) enum Question<'a> {
 
 /// What was found.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) outcome: Outcome,
+pub struct Answer<M> {
+    /// What is known.
+    pub outcome: Outcome<M>,
     /// When the cloud said so.
-    pub(crate) observed_at: SystemTime,
+    pub observed_at: SystemTime,
 }
 
-/// What is known of a server.
+/// What is known of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Found(Arc<Machine>),
-    Absent { evidence: String },
+pub enum Outcome<M> {
+    /// It is there.
+    Found(Arc<M>),
+    /// It is not, in the cloud's own words.
+    Absent {
+        /// Error code and request id.
+        evidence: String,
+    },
+    /// No machine could be named for the node.
     Unidentified(Unidentified),
 }
 
-/// The servers of one account in one region. Clones share it.
-pub(crate) struct Inventory<S>(Arc<Inner<S>>);
+/// The machines of one account in one region. Clones share it.
+pub struct Inventory<S: Servers>(Arc<Inner<S>>);
 
-impl<S> Clone for Inventory<S> {
+impl<S: Servers> Clone for Inventory<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-struct Inner<S> {
+struct Inner<S: Servers> {
     servers: S,
     /// Held by whoever reads a listing.
     turn: Arc<Turn<()>>,
-    last: Mutex<Last>,
+    last: Mutex<Last<S::Machine>>,
 }
 
 /// What the last listings were.
-#[derive(Default)]
-struct Last {
-    good: Option<Arc<Snapshot>>,
+struct Last<M> {
+    good: Option<Arc<Snapshot<M>>>,
     /// How many were begun.
     begun: u64,
     /// The number of the last one that failed, if none was good since, and why it failed.
@@ -118,12 +150,18 @@ struct Last {
 }
 
 impl<S: Servers> Inventory<S> {
-    pub(crate) fn new(servers: S) -> Self {
-        Self(Arc::new(Inner { servers, turn: Arc::default(), last: Mutex::default() }))
+    /// Over these; nothing is asked yet.
+    pub fn new(servers: S) -> Self {
+        let last = Last { good: None, begun: 0, bad: None };
+        Self(Arc::new(Inner { servers, turn: Arc::default(), last: Mutex::new(last) }))
     }
 
     /// One answer for each question, in order. `max_age` zero: nothing remembered serves.
-    pub(crate) async fn look_up(&self, questions: &[Question<'_>], max_age: Option<Duration>) -> Vec<Result<Answer>> {
+    pub async fn look_up(
+        &self,
+        questions: &[Question<'_>],
+        max_age: Option<Duration>,
+    ) -> Vec<Result<Answer<S::Machine>>> {
         let now = Instant::now();
         let not_before = now.checked_sub(max_age.unwrap_or(DEFAULT_AGE)).unwrap_or(now);
         let ids: HashSet<&String> = questions.iter().filter_map(Question::id).collect();
@@ -143,7 +181,7 @@ impl<S: Servers> Inventory<S> {
             answers.push(match question {
                 Question::Id(id) => match listing.as_ref().and_then(|listing| listing.answer(id)) {
                     Some(answer) => Ok(answer),
-                    None => by_id.get(id).cloned().unwrap_or_else(|| Err(unanswered(id))),
+                    None => by_id.get(id).cloned().unwrap_or_else(|| Err(Self::unanswered(id))),
                 },
                 Question::Node(clues) => self.identify(clues, listing.as_deref(), now).await,
             });
@@ -151,35 +189,41 @@ impl<S: Servers> Inventory<S> {
         answers
     }
 
-    /// The server of a node without providerID. One that no server fits is looked for in a new listing before that is said.
-    async fn identify(&self, clues: &Clues<'_>, listing: Option<&Snapshot>, now: Instant) -> Result<Answer> {
+    /// The machine of a node without providerID. One that no machine fits is looked for in a new listing before that is said.
+    async fn identify(
+        &self,
+        clues: &Clues<'_>,
+        listing: Option<&Snapshot<S::Machine>>,
+        now: Instant,
+    ) -> Result<Answer<S::Machine>> {
         if let Some(listing) = listing {
-            let outcome = identify(clues, listing);
+            let outcome = identify(clues, S::SCHEME, listing);
             if !matches!(outcome, Err(Unidentified::NoMatch { .. })) {
                 return Ok(listing.tell(outcome));
             }
         }
         let listing = self.listing(now.checked_sub(MISS_AGE).unwrap_or(now)).await?;
-        Ok(listing.tell(identify(clues, &*listing)))
+        Ok(listing.tell(identify(clues, S::SCHEME, &*listing)))
     }
 
-    /// Whether asking for so many servers by id takes fewer calls than a listing.
+    /// Whether asking for so many machines by id takes fewer calls than a listing.
     fn by_id_is_cheaper(&self, ids: usize) -> bool {
-        let servers = self.last().good.as_ref().map_or(0, |listing| listing.len());
-        ids.div_ceil(IDS_PER_CALL) < servers.div_ceil(SERVERS_PER_PAGE).max(1)
+        let machines = self.last().good.as_ref().map_or(0, |listing| listing.len());
+        ids.div_ceil(S::IDS_PER_CALL) < machines.div_ceil(S::PER_PAGE).max(1)
     }
 
-    /// Asks for servers by id: many at once, then one by one for those that this did not show.
-    async fn ask_by_id(&self, ids: Vec<String>) -> HashMap<String, Result<Answer>> {
+    /// Asks for machines by id: many at once, then one by one for those that this did not show.
+    async fn ask_by_id(&self, ids: Vec<String>) -> HashMap<String, Result<Answer<S::Machine>>> {
         let mut answers = HashMap::with_capacity(ids.len());
         let mut unseen = Vec::new();
-        for chunk in ids.chunks(IDS_PER_CALL) {
+        for chunk in ids.chunks(S::IDS_PER_CALL) {
             let observed_at = SystemTime::now();
             match self.0.servers.by_ids(chunk).await {
                 Ok(machines) => {
                     for machine in machines {
-                        let outcome = Outcome::Found(Arc::new(machine.clone()));
-                        answers.insert(machine.id, Ok(Answer { outcome, observed_at }));
+                        let id = machine.id().to_owned();
+                        let outcome = Outcome::Found(Arc::new(machine));
+                        answers.insert(id, Ok(Answer { outcome, observed_at }));
                     }
                     unseen.extend(chunk.iter().filter(|id| !answers.contains_key(*id)).cloned());
                 }
@@ -199,7 +243,7 @@ impl<S: Servers> Inventory<S> {
     }
 
     /// A listing that began at `not_before` or later.
-    pub(crate) async fn listing(&self, not_before: Instant) -> Result<Arc<Snapshot>> {
+    pub async fn listing(&self, not_before: Instant) -> Result<Arc<Snapshot<S::Machine>>> {
         if let Some(listing) = self.remembered(not_before) {
             return Ok(listing);
         }
@@ -220,10 +264,10 @@ impl<S: Servers> Inventory<S> {
             drop(turn);
             outcome
         });
-        reading.await.unwrap_or_else(|_| Err(Error::new(Reason::Defect, "reading the servers of the account failed")))
+        reading.await.unwrap_or_else(|_| Err(Error::new(Reason::Defect, "reading the machines of the account failed")))
     }
 
-    async fn read(&self) -> Result<Arc<Snapshot>> {
+    async fn read(&self) -> Result<Arc<Snapshot<S::Machine>>> {
         let (began, observed_at) = (Instant::now(), SystemTime::now());
         self.last().begun += 1;
         let outcome = self.0.servers.list().await;
@@ -242,11 +286,16 @@ impl<S: Servers> Inventory<S> {
         }
     }
 
-    fn remembered(&self, not_before: Instant) -> Option<Arc<Snapshot>> {
+    /// A machine that was asked for is answered for; this is the guard against a fault of ours.
+    fn unanswered(id: &str) -> Error {
+        Error::cloud(S::PROVIDER, Reason::ListingUnfinished, format!("nothing was learned about machine {id}"))
+    }
+
+    fn remembered(&self, not_before: Instant) -> Option<Arc<Snapshot<S::Machine>>> {
         self.last().good.clone().filter(|listing| listing.began() >= not_before)
     }
 
-    fn last(&self) -> std::sync::MutexGuard<'_, Last> {
+    fn last(&self) -> std::sync::MutexGuard<'_, Last<S::Machine>> {
         self.0.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -258,9 +307,4 @@ impl Question<'_> {
             Self::Node(_) => None,
         }
     }
-}
-
-/// A server that was asked for is answered for; this is the guard against a fault of ours.
-fn unanswered(id: &str) -> Error {
-    Error::cloud(PROVIDER, Reason::ListingUnfinished, format!("nothing was learned about server {id}"))
 }

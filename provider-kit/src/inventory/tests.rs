@@ -3,7 +3,43 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::{sync::Notify, task::yield_now, time::advance};
 
 use super::*;
-use crate::nodes::machine::testing::machine;
+
+/// A machine as tests need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) ip: IpAddr,
+    pub(super) vpc: &'static str,
+    pub(super) leaving: bool,
+}
+
+impl Machine for Server {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn names(&self) -> Vec<&str> {
+        vec![&self.name]
+    }
+
+    fn addresses(&self) -> Vec<(IpAddr, bool)> {
+        vec![(self.ip, false)]
+    }
+
+    fn is_in(&self, network: &str) -> bool {
+        self.vpc == network
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+}
+
+/// One in `vpc-1`.
+pub(super) fn machine(id: &str, name: &str, ip: &str) -> Server {
+    Server { id: id.to_owned(), name: name.to_owned(), ip: ip.parse().unwrap(), vpc: "vpc-1", leaving: false }
+}
 
 /// A cloud in memory that counts what it is asked and can be told to wait, fail and forget.
 #[derive(Clone, Default)]
@@ -11,7 +47,7 @@ struct Cloud(Arc<State>);
 
 #[derive(Default)]
 struct State {
-    there: Mutex<Vec<Machine>>,
+    there: Mutex<Vec<Server>>,
     /// Left out of listings.
     hidden: Mutex<HashSet<String>>,
     failing: Mutex<Option<Error>>,
@@ -59,7 +95,7 @@ impl Cloud {
         (read(&self.0.lists), read(&self.0.id_lists), read(&self.0.shows))
     }
 
-    fn shown(&self, with_hidden: bool) -> Result<Vec<Machine>> {
+    fn shown(&self, with_hidden: bool) -> Result<Vec<Server>> {
         if let Some(error) = &*self.0.failing.lock().unwrap() {
             return Err(error.clone());
         }
@@ -70,7 +106,12 @@ impl Cloud {
 }
 
 impl Servers for Cloud {
-    async fn list(&self) -> Result<Vec<Machine>> {
+    type Machine = Server;
+
+    const PROVIDER: &'static str = "mock";
+    const SCHEME: &'static str = "mock";
+
+    async fn list(&self) -> Result<Vec<Server>> {
         self.0.lists.fetch_add(1, Ordering::SeqCst);
         let gate = self.0.gate.lock().unwrap().clone();
         if let Some(gate) = gate {
@@ -79,13 +120,13 @@ impl Servers for Cloud {
         self.shown(false)
     }
 
-    async fn by_ids(&self, ids: &[String]) -> Result<Vec<Machine>> {
-        assert!(ids.len() <= IDS_PER_CALL);
+    async fn by_ids(&self, ids: &[String]) -> Result<Vec<Server>> {
+        assert!(ids.len() <= Self::IDS_PER_CALL);
         self.0.id_lists.fetch_add(1, Ordering::SeqCst);
         Ok(self.shown(false)?.into_iter().filter(|machine| ids.contains(&machine.id)).collect())
     }
 
-    async fn show(&self, id: &str) -> Result<Shown> {
+    async fn show(&self, id: &str) -> Result<Shown<Server>> {
         self.0.shows.fetch_add(1, Ordering::SeqCst);
         let found = self.shown(true)?.into_iter().find(|machine| machine.id == id);
         Ok(found.map_or_else(
@@ -108,8 +149,8 @@ fn node(name: &str) -> Question<'_> {
 }
 
 /// In a word each: the server's name, `absent`, `unidentified` or the reason of the failure.
-fn words(answers: &[Result<Answer>]) -> Vec<String> {
-    let word = |answer: &Result<Answer>| match answer {
+fn words(answers: &[Result<Answer<Server>>]) -> Vec<String> {
+    let word = |answer: &Result<Answer<Server>>| match answer {
         Ok(Answer { outcome: Outcome::Found(machine), .. }) => machine.name.clone(),
         Ok(Answer { outcome: Outcome::Absent { .. }, .. }) => "absent".to_owned(),
         Ok(Answer { outcome: Outcome::Unidentified(_), .. }) => "unidentified".to_owned(),
@@ -119,7 +160,7 @@ fn words(answers: &[Result<Answer>]) -> Vec<String> {
 }
 
 fn unavailable() -> Error {
-    Error::cloud(PROVIDER, Reason::CloudUnavailable, "503")
+    Error::cloud("mock", Reason::CloudUnavailable, "503")
 }
 
 #[tokio::test(start_paused = true)]

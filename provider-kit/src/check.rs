@@ -1,36 +1,37 @@
 //! Requests are checked against the limits of the proto files: every wrong field is named at once.
 
-use std::ops::RangeInclusive;
+use std::{collections::HashSet, ops::RangeInclusive};
 
 use cloud_provider_api::v1;
-use provider_kit::{Error, Result};
+
+use crate::error::{Error, Result};
 
 /// Gathers what is wrong with a request.
 #[derive(Debug, Default)]
-pub(super) struct Checker(Vec<(String, String)>);
+pub struct Checker(Vec<(String, String)>);
 
 impl Checker {
     /// Notes a fault of a field.
-    pub(super) fn fault(&mut self, field: impl Into<String>, fault: impl Into<String>) {
+    pub fn fault(&mut self, field: impl Into<String>, fault: impl Into<String>) {
         self.0.push((field.into(), fault.into()));
     }
 
     /// A text has this many bytes.
-    pub(super) fn text(&mut self, field: &str, text: &str, bytes: RangeInclusive<usize>) {
+    pub fn text(&mut self, field: &str, text: &str, bytes: RangeInclusive<usize>) {
         if !bytes.contains(&text.len()) {
             self.fault(field, format!("has {} bytes: {} to {} are allowed", text.len(), bytes.start(), bytes.end()));
         }
     }
 
     /// A list has this many items, and at least one.
-    pub(super) fn count(&mut self, field: &str, count: usize, most: u32) {
+    pub fn count(&mut self, field: &str, count: usize, most: u32) {
         if count == 0 || count > usize::try_from(most).unwrap_or(usize::MAX) {
             self.fault(field, format!("{count} items: 1 to {most} are allowed"));
         }
     }
 
     /// The key of a load balancer. Its cluster is checked with the caller's rights.
-    pub(super) fn key(&mut self, key: Option<&v1::LoadBalancerKey>) {
+    pub fn key(&mut self, key: Option<&v1::LoadBalancerKey>) {
         let Some(key) = key else { return self.fault("key", "is missing") };
         self.text("key.service_namespace", &key.service_namespace, 1..=63);
         self.text("key.service_name", &key.service_name, 1..=63);
@@ -39,10 +40,26 @@ impl Checker {
     }
 
     /// Success if nothing was wrong.
-    pub(super) fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         let mut faults = self.0.into_iter();
         let Some((field, fault)) = faults.next() else { return Ok(()) };
         let first = Error::field(field, fault);
         Err(faults.fold(first, |error, (field, fault)| error.violation(field, fault)))
     }
+}
+
+/// The items of a request to make or remove routes are there, few enough, and numbered.
+pub fn check_routes(items: &[v1::RouteItem], most: u32) -> Result<()> {
+    let mut checker = Checker::default();
+    checker.count("routes", items.len(), most);
+    let mut ids = HashSet::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        if item.route.is_none() {
+            checker.fault(format!("routes[{index}].route"), "is missing");
+        }
+        if item.id == 0 || !ids.insert(item.id) {
+            checker.fault(format!("routes[{index}].id"), format!("{} is not a number of its own from 1", item.id));
+        }
+    }
+    checker.finish()
 }
