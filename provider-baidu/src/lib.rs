@@ -1,9 +1,25 @@
 //! The provider daemon for Baidu AI Cloud: CCE in the public regions and behind their gateway, the private cloud, and the edge.
 
+mod accounts;
+mod api;
+mod args;
 pub mod client_token;
 pub mod cloud;
 pub mod config;
 pub mod credentials;
 pub mod dialect;
 pub mod endpoints;
+mod fault;
+mod hints;
+mod machines;
+mod nodes;
+mod routes;
+mod run;
+mod service;
 pub mod sign;
+
+pub use args::Args;
+pub use run::{run, serve};
+
+/// The provider's name, and the domain of errors that are the cloud's.
+pub const PROVIDER: &str = "baiducloud";

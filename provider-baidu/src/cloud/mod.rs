@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cloud_rest::{Actor, Client, Settings, Transport, TransportSettings};
 use http::Method;
+use provider_kit::rest::Traces;
 
 pub use self::request::{BY_MARKER, BY_NUMBER, Request};
 use crate::{
@@ -30,14 +31,16 @@ struct Shared {
 impl Cloud {
     /// Puts it together; nothing is called yet. `account` names the profile in logs and metrics; `file` is where the configuration
     /// was read, whose keys are read again when it changes. The error says what is unfit: a CA file, a proxy.
-    pub fn new(account: &str, config: Config, file: Option<PathBuf>) -> Result<Self, String> {
+    pub fn new(account: &str, config: Config, file: Option<PathBuf>, traces: &Traces) -> Result<Self, String> {
         let open = |settings: &TransportSettings| Transport::new(settings).map_err(|error| error.to_string());
         let transport = open(&config.transport)?;
         let direct =
             open(&TransportSettings { proxy: None, proxy_from_environment: false, ..config.transport.clone() })?;
         let Signing { sign, dialect, source, watched } =
-            credentials::signing(account, &config, file, &transport, &direct)?;
-        let client = Client::new(Settings::new(account, transport, sign, dialect, source));
+            credentials::signing(account, &config, file, &transport, &direct, traces)?;
+        let (metrics, audit) = (traces.metrics(), Some(traces.audit()));
+        let settings = Settings::new(account, transport, sign, dialect, source);
+        let client = Client::new(Settings { start_rate, metrics, audit, ..settings });
         Ok(Self { shared: Arc::new(Shared { config, watched }), client })
     }
 
@@ -90,5 +93,14 @@ impl Cloud {
     /// A call that removes something by its id: the same again finds nothing.
     pub fn delete(&self, service: Service, name: &'static str, path: &[&str]) -> Request<'_> {
         Request::new(self, service, name, Method::DELETE, path)
+    }
+}
+
+/// What the cloud's own network plugin keeps to, in calls per second: the cloud names no numbers itself.
+fn start_rate(family: &str, mutates: bool) -> f64 {
+    match (family, mutates) {
+        ("vpc", false) => 1.0,
+        (_, true) | ("bcc" | "bbc" | "bec", _) => 5.0,
+        _ => 10.0,
     }
 }

@@ -47,6 +47,7 @@ pub(super) struct Draft {
     pub proxy_from_environment: bool,
     pub connect_timeout: Option<Duration>,
     pub request_timeout: Option<Duration>,
+    pub bare_metal: Option<bool>,
     pub instance_type_style: Option<InstanceTypeStyle>,
     pub nodes: NodeSettings,
 }
@@ -82,6 +83,7 @@ impl Default for Draft {
             proxy_from_environment: false,
             connect_timeout: None,
             request_timeout: None,
+            bare_metal: None,
             instance_type_style: None,
             nodes: NodeSettings {
                 external_ip: true,
@@ -134,7 +136,8 @@ impl Draft {
         self.settle_nodes(notes);
         let profile = self.chosen_profile(notes);
         let role = self.role(notes);
-        let profile = profile?;
+        let mut profile = profile?;
+        profile.features.bbc = self.bare_metal.unwrap_or(profile.features.bbc);
         if role.is_some() && !profile.features.roles {
             notes.fault("RoleName: this profile's installation has no roles to assume");
         }

@@ -239,6 +239,13 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         Nodes,
+        "BareMetal",
+        "the profile's",
+        "Whether nodes may be BBC machines. `false` spares the questions about them, and the permission to ask.",
+        |d, v| boolean(v).map(|value| d.bare_metal = Some(value)),
+    ),
+    key(
+        Nodes,
         "InstanceTypeStyle",
         "`spec`",
         "The nodes' label `node.kubernetes.io/instance-type`: `spec` (`bcc.g5.c4m16`) or `legacy` (`BCC` or `GPU`, as by the Go provider).",

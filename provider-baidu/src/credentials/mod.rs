@@ -15,6 +15,8 @@ pub use self::{
     metadata::Metadata,
     sts::AssumedRole,
 };
+use provider_kit::rest::Traces;
+
 use crate::{
     config::{Config, Keys},
     dialect::Baidu,
@@ -44,6 +46,7 @@ pub fn signing(
     file: Option<PathBuf>,
     transport: &Transport,
     direct: &Transport,
+    traces: &Traces,
 ) -> Result<Signing, String> {
     let (mut sign, mut gateway): (Arc<dyn Sign>, bool) = (Arc::new(AccessKey::default()), false);
     let mut watched = Vec::new();
@@ -72,6 +75,7 @@ pub fn signing(
         None => source,
         Some(role) => {
             let settings = Settings::new(account, transport.clone(), sign.clone(), dialect.clone(), source);
+            let settings = Settings { metrics: traces.metrics(), ..settings };
             let (client, base) = (Client::new(settings), config.endpoints.of(Service::Sts).clone());
             Arc::new(AssumedRole::new(client, base, role.clone()))
         }

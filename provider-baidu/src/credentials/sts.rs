@@ -88,6 +88,8 @@ impl AssumedRole {
 impl Source for AssumedRole {
     fn fetch(&self) -> BoxFuture<'_, Result<Credentials, SourceError>> {
         Box::pin(async {
+            // The keys below may have changed in their file or ended; they are few calls, and made only for a new key.
+            self.client.reload_credentials().await;
             let answer = self.client.send::<TemporaryKey>(self.call()).await.map_err(|error| self.explain(&error))?;
             answer.value.credentials().map_err(SourceError::Refused)
         })

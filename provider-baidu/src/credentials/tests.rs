@@ -143,7 +143,7 @@ async fn a_role_is_assumed_with_a_signed_call() {
     let config = parse(&text, &|_| None).unwrap().config;
     let role = Role { user_id: Some("u-1".to_owned()), ..config.role.clone().unwrap() };
     assert_eq!(config.role, Some(role));
-    let source = signing("test", &config, None, &transport(), &transport()).unwrap().source;
+    let source = signing("test", &config, None, &transport(), &transport(), &Traces::default()).unwrap().source;
     server.answers(200, KEY);
     assert_eq!(source.fetch().await.unwrap(), expected());
     let want = "/v1/credential?assumeRole&durationSeconds=3600&accountId=acc-1&roleName=ccm&userId=u-1";

@@ -1,0 +1,36 @@
+//! The services of the API: gather, plan, apply.
+
+mod identity;
+mod instances;
+mod routes;
+
+use std::sync::Arc;
+
+use provider_kit::{Call, Daemon, IdentityService, Kit, Profiles, Result};
+
+use crate::accounts::Account;
+
+/// Answers for all account profiles. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Provider(Arc<Shared>);
+
+struct Shared {
+    kit: Kit,
+    accounts: Profiles<Account>,
+}
+
+impl Provider {
+    pub(crate) fn new(kit: Kit, accounts: Profiles<Account>) -> Self {
+        Self(Arc::new(Shared { kit, accounts }))
+    }
+
+    /// Adds all services to a daemon.
+    pub(crate) fn serve(self, daemon: Daemon) -> Daemon {
+        daemon.identity(IdentityService::new(self.0.kit.clone(), self.clone())).instances(self.clone()).routes(self)
+    }
+
+    /// The account profile behind a request's tenant; empty is the caller's own.
+    fn account(&self, call: &Call, tenant: &str) -> Result<&Arc<Account>> {
+        self.0.accounts.of(call.caller.tenant(tenant)?)
+    }
+}

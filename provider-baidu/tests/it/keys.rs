@@ -1,0 +1,65 @@
+use serde_json::json;
+
+use crate::{
+    cloud::machine,
+    rig::{Rig, until},
+};
+
+#[tokio::test]
+async fn a_key_that_is_replaced_in_the_file_is_used_within_seconds() {
+    let rig = Rig::start().await;
+    rig.cloud.lock().bcc = vec![machine("i-1", "192.168.0.4")];
+    assert_eq!(rig.word("cce://i-1").await, "found cce://i-1");
+    {
+        let mut cloud = rig.cloud.lock();
+        cloud.keys.clear();
+        cloud.keys.insert("AK2".to_owned(), "marker-secret-2".to_owned());
+    }
+    rig.rewrite(|config| {
+        config["AccessKeyID"] = json!("AK2");
+        config["SecretAccessKey"] = json!("marker-secret-2");
+    });
+    until("the new key is in use", || async { rig.word("cce://i-1").await == "found cce://i-1" }).await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_an_answer_about_nobody() {
+    let rig = Rig::with(|config, _| config["SecretAccessKey"] = json!("marker-wrong")).await;
+    rig.cloud.lock().bcc = vec![machine("i-1", "192.168.0.4")];
+    assert_eq!(rig.word("cce://i-1").await, "unknown: CREDENTIALS_REJECTED");
+}
+
+#[tokio::test]
+async fn behind_the_gateway_a_token_that_rotates_takes_the_place_of_a_key() {
+    let rig = Rig::with(|config, folder| {
+        let url = config["Endpoints"]["bcc"].as_str().unwrap().trim_end_matches("/bcc").to_owned();
+        std::fs::write(folder.path().join("token"), "marker-token-1\n").unwrap();
+        std::fs::write(folder.path().join("expiredAt"), "4000000000\n").unwrap();
+        let object = config.as_object_mut().unwrap();
+        object.remove("AccessKeyID");
+        object.remove("SecretAccessKey");
+        object.insert("Profile".to_owned(), json!("gateway"));
+        object.insert("GatewayEndpoint".to_owned(), json!(url));
+        object.insert("GatewayTokenFolder".to_owned(), json!(folder.path()));
+        // Nobody listens there: all is to go through the gateway.
+        let services = ["bcc", "bbc"].map(|name| (name.to_owned(), json!(format!("https://127.0.0.1:1/{name}"))));
+        object.insert("Endpoints".to_owned(), json!(serde_json::Map::from_iter(services)));
+    })
+    .await;
+    {
+        let mut cloud = rig.cloud.lock();
+        cloud.bcc = vec![machine("i-1", "192.168.0.4")];
+        cloud.token = "marker-token-1".to_owned();
+    }
+    assert_eq!(rig.word("cce://i-1").await, "found cce://i-1");
+    rig.cloud.lock().token = "marker-token-2".to_owned();
+    rig.replace("token", "marker-token-2\n");
+    until("the new token is in use", || async { rig.word("cce://i-1").await == "found cce://i-1" }).await;
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() {
+    let rig = Rig::with(|config, _| config["DryRun"] = json!(true)).await;
+    assert_eq!(rig.create(vec![crate::rig::route("a", "10.244.3.0/24", "i-1")]).await, ["ACTION_DENIED"]);
+    assert_eq!(rig.cloud.writes(), 0);
+}
