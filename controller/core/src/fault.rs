@@ -248,7 +248,8 @@ impl fmt::Display for Fault {
             write!(f, " ({})", self.reason)?;
         }
         write!(f, ": {}", self.message)?;
-        for (field, problem) in &self.violations {
+        // A daemon may have told them in its message already.
+        for (field, problem) in self.violations.iter().filter(|(_, problem)| !self.message.contains(problem.as_str())) {
             write!(f, "; {field}: {problem}")?;
         }
         if let Some(id) = &self.request_id {

@@ -29,7 +29,9 @@ pub(super) fn read(
         }
     }
     settings.health_check |= settings.health_option.enable;
-    faults.extend(together(&settings));
+    let known: Vec<String> = faults.iter().map(|fault: &Fault| fault.key.clone()).collect();
+    // What an unreadable value leaves open is not missing.
+    faults.extend(together(&settings).into_iter().filter(|fault| !known.contains(&fault.key)));
     if let Some(class) = settings.class {
         let idle = |annotation: &&&table::Annotation| !annotation.classes.contains(&class);
         settings.unused = set.iter().filter(idle).map(|annotation| annotation.key).collect();

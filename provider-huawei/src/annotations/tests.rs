@@ -81,6 +81,12 @@ fn all_faults_come_at_once() {
 }
 
 #[test]
+fn what_cannot_be_read_is_not_also_called_missing() {
+    let faults = read(&[("class", "shered")]).unwrap_err();
+    assert!(faults.len() == 1 && faults[0].problem.contains("shered"), "{faults:?}");
+}
+
+#[test]
 fn what_a_class_needs_is_said() {
     for (class, key) in [("dedicated", "availability-zones"), ("dnat", "natgateway.id")] {
         let faults = read(&[("class", class)]).unwrap_err();

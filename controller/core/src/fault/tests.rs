@@ -137,3 +137,15 @@ fn display_names_provider_code_reason_fields_and_request() {
         "provider mock: INVALID_ARGUMENT (UNSUPPORTED): it broke; spec.ports: too many [request id req-1]"
     );
 }
+
+#[test]
+fn what_the_message_tells_is_not_told_twice() {
+    let fault = Fault {
+        message: "annotations elb.class \"x\": write shared; and one more".into(),
+        violations: vec![("elb.class".into(), "\"x\": write shared".into()), ("elb.id".into(), "is no id".into())],
+        ..fault(Code::InvalidArgument, Origin::Cloud)
+    };
+    let told = fault.to_string();
+    assert_eq!(told.matches("write shared").count(), 1, "{told}");
+    assert!(told.ends_with("; elb.id: is no id"), "{told}");
+}
