@@ -9,7 +9,7 @@ use crate::{
     lab::{Lab, free_address, resident_mib, since, tail, without_traffic},
     nodes::register,
     report::{Report, Target, as_f64},
-    services::{all_ready, create},
+    services::{PATIENCE, all_ready, create},
     watch::all_initialised,
 };
 
@@ -69,7 +69,7 @@ pub async fn memory() -> Result<Report> {
     let mut controller = lab.controller("controller", cloud.endpoint(), &["--leader-elect=true"])?;
     all_initialised(&lab.client, NODES as usize, Duration::from_secs(600)).await?;
     create(&lab.client, SERVICES).await?;
-    all_ready(&lab.client, SERVICES as usize).await.with_context(|| tail(&controller))?;
+    all_ready(&lab.client, SERVICES as usize, PATIENCE).await.with_context(|| tail(&controller))?;
     tokio::time::sleep(Duration::from_secs(30)).await;
     let (now, most) = resident_mib(&controller)?;
     report.figure("controller, resident", now, "MiB", Target::AtMost(96.0));

@@ -66,6 +66,11 @@ impl Lab {
         Program::start(settings.launch(self.binaries, self.plane.folder(), name))
     }
 
+    /// The programs.
+    pub fn binaries(&self) -> &'static Binaries {
+        self.binaries
+    }
+
     /// The sizes of the release binaries: controller and mock, in bytes.
     pub fn binary_sizes(&self) -> Result<(u64, u64)> {
         let size = |path: &Path| Ok::<_, anyhow::Error>(std::fs::metadata(path)?.len());

@@ -1,7 +1,9 @@
 //! `bench NAME [--json]`: prints the figures of one bench, or of all.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use benches::{crash, faults, hop, idle, nodes, report::Report, services};
+use benches::{crash, faults, hop, huawei, idle, nodes, report::Report, services};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -18,6 +20,9 @@ struct Args {
     /// `crash`: makes the random choices repeatable.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// `huawei-nodes`: minutes without anything to do.
+    #[arg(long, default_value_t = 5)]
+    idle_minutes: u64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -38,6 +43,14 @@ enum Bench {
     Gone,
     /// Kills and cuts at random steps.
     Crash,
+    /// Huawei Cloud: calls for 1,000 and 5,000 nodes, and of a cluster at rest.
+    HuaweiNodes,
+    /// Huawei Cloud: 200 Services at once, 20 calls a second.
+    HuaweiLimited,
+    /// Huawei Cloud: resident memory and connections of the daemon.
+    HuaweiMemory,
+    /// Huawei Cloud: calls for load balancers of each class.
+    HuaweiCalls,
 }
 
 #[tokio::main]
@@ -54,6 +67,13 @@ async fn main() -> Result<()> {
         Bench::Faults => vec![faults::faults().await?],
         Bench::Gone => vec![faults::gone().await?],
         Bench::Crash => vec![crash::crash(args.runs, args.seed).await?],
+        Bench::HuaweiNodes => {
+            let idle = Duration::from_secs(60 * args.idle_minutes);
+            vec![huawei::nodes::nodes(1000, idle).await?, huawei::nodes::nodes(5000, idle).await?]
+        }
+        Bench::HuaweiLimited => vec![huawei::limited::limited().await?],
+        Bench::HuaweiMemory => vec![huawei::memory::memory().await?],
+        Bench::HuaweiCalls => vec![huawei::calls::calls().await?],
     };
     print(&reports, args.json);
     Ok(())

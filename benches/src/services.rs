@@ -24,6 +24,8 @@ use crate::{
     watch::all_initialised,
 };
 
+/// How long all Services may take to be ready.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 const NODES: u32 = 20;
 const SERVICES: u32 = 200;
 /// What the mock takes to make a load balancer, and how many it makes at once.
@@ -42,7 +44,7 @@ pub async fn services() -> Result<Report> {
 
     let started = Instant::now();
     create(&lab.client, SERVICES).await?;
-    let finished = all_ready(&lab.client, SERVICES as usize).await.with_context(|| tail(&controller))?;
+    let finished = all_ready(&lab.client, SERVICES as usize, PATIENCE).await.with_context(|| tail(&controller))?;
     let took = finished.duration_since(started).as_secs_f64();
     let ideal = f64::from(SERVICES) / PARALLEL * PROVISIONING;
     report.figure("time until all are ready", took, "s", Target::None);
@@ -72,17 +74,18 @@ pub async fn services() -> Result<Report> {
     Ok(report)
 }
 
-/// Creates `count` Services named `service-N`, 16 at a time.
+/// Creates `count` Services named `service-N`.
 pub async fn create(client: &Client, count: u32) -> Result<()> {
+    create_all(client, (0..count).map(|n| services::load_balancer(&format!("service-{n}"), 8080))).await
+}
+
+/// Creates Services, 16 at a time.
+pub async fn create_all(client: &Client, services: impl IntoIterator<Item = Service>) -> Result<()> {
     let api = Api::<Service>::namespaced(client.clone(), "default");
-    stream::iter(0..count)
-        .map(|n| {
+    stream::iter(services)
+        .map(|service| {
             let api = api.clone();
-            async move {
-                api.create(&PostParams::default(), &services::load_balancer(&format!("service-{n}"), 8080))
-                    .await
-                    .map(drop)
-            }
+            async move { api.create(&PostParams::default(), &service).await.map(drop) }
         })
         .buffer_unordered(16)
         .try_collect::<()>()
@@ -91,7 +94,7 @@ pub async fn create(client: &Client, count: u32) -> Result<()> {
 }
 
 /// Waits until `count` Services have an address.
-pub async fn all_ready(client: &Client, count: usize) -> Result<Instant> {
+pub async fn all_ready(client: &Client, count: usize, within: Duration) -> Result<Instant> {
     let watching = async {
         let mut events = pin!(watcher::watcher(Api::<Service>::all(client.clone()), watcher::Config::default()));
         let mut ready = std::collections::BTreeSet::new();
@@ -106,9 +109,9 @@ pub async fn all_ready(client: &Client, count: usize) -> Result<Instant> {
         }
         bail!("the watch ended")
     };
-    tokio::time::timeout(Duration::from_secs(300), watching)
+    tokio::time::timeout(within, watching)
         .await
-        .context("not all Services were ready within 5 minutes")?
+        .with_context(|| format!("not all of {count} Services were ready within {within:?}"))?
 }
 
 async fn register_one(client: &Client, node: &str) -> Result<()> {

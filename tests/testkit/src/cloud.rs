@@ -1,6 +1,6 @@
 //! A played cloud with its provider's daemon in front of it, whichever it is: what stories and tests for every cloud need.
 
-mod huawei;
+pub mod huawei;
 mod mock;
 
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ impl Cloud {
         let network = Network::reserve()?;
         let played = match kind {
             Kind::Mock => Played::Mock(Box::new(Mocked::start(binaries, folder, &network).await?)),
-            Kind::Huawei => Played::Huawei(Box::new(Huawei::start(binaries, folder, &network).await?)),
+            Kind::Huawei => Played::Huawei(Box::new(Huawei::start(binaries, folder, Some(&network)).await?)),
         };
         Ok(Self { played, network })
     }

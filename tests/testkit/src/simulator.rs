@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use control_plane::process::Launch;
+use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -45,6 +46,19 @@ pub struct CallView {
     pub action: String,
     /// Whether the call is one that changes something.
     pub mutating: bool,
+    /// What it was answered with, or would have been.
+    pub status: Option<u16>,
+    /// When it came in, by the cloud's clock.
+    pub at: Timestamp,
+}
+
+/// Connections to the cloud.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub struct Connections {
+    /// That were ever made.
+    pub made: u64,
+    /// That are open.
+    pub open: u64,
 }
 
 #[derive(Deserialize)]
@@ -58,14 +72,14 @@ struct Player {
 }
 
 impl Simulator {
-    /// Starts the cloud of this name and waits until it serves. It plays its addresses on this network, and its files are in
-    /// this folder.
-    pub async fn start(cloud: &str, binaries: &Binaries, folder: &Path, network: &Network) -> Result<Self> {
+    /// Starts the cloud of this name and waits until it serves. Its files are in this folder, and it
+    /// plays its addresses on this network; without one it carries no traffic.
+    pub async fn start(cloud: &str, binaries: &Binaries, folder: &Path, network: Option<&Network>) -> Result<Self> {
         let ca_file = folder.join(format!("{cloud}.ca"));
         let launch = Launch::new(binaries.simulator(), folder.join(format!("{cloud}-cloud.log")))
             .arg(cloud)
             .arg(format!("--ca-file={}", ca_file.display()))
-            .arg(format!("--traffic={}", network.octet()));
+            .args(network.map(|network| format!("--traffic={}", network.octet())));
         let program = Program::start(launch)?;
         let announced = eventually("cloud-simulator says where it is", START, async || {
             program.ensure_running()?;
@@ -101,6 +115,11 @@ impl Simulator {
     /// Calls with numbers above this.
     pub async fn calls(&self, after: u64) -> Result<Vec<CallView>> {
         self.console.read(&format!("/v1/calls?after={after}")).await
+    }
+
+    /// How many connections there were and are.
+    pub async fn connections(&self) -> Result<Connections> {
+        self.console.read("/v1/connections").await
     }
 
     /// The objects of one kind; the kind is a JSON pointer.

@@ -12,7 +12,7 @@ use super::{
     cce::NewCluster,
     metadata::Metadata,
     nat::NewGateway,
-    network::{Bandwidth, Ipv6Side, SecurityGroup},
+    network::{Bandwidth, Ipv6Side, PublicIp, SecurityGroup},
     server::Server,
     state::{DOMAIN, NewPort, PROJECT, SECURITY_GROUP, SUBNET, VPC},
 };
@@ -41,6 +41,8 @@ pub struct Seed {
     pub servers: Vec<NewServer>,
     /// Servers by the dozen.
     pub fleets: Vec<Fleet>,
+    /// Public addresses that are bound to nothing.
+    pub public_ips: Vec<NewPublicIp>,
     /// NAT gateways.
     pub nat_gateways: Vec<NewGateway>,
     /// CCE clusters.
@@ -120,6 +122,15 @@ pub struct NewBandwidth {
     pub id: String,
     /// Mbit/s.
     pub size: u32,
+}
+
+/// A public address to add.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPublicIp {
+    /// The address; absent: one that is free.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
 }
 
 /// A server to add.
@@ -214,6 +225,9 @@ impl State {
             let bandwidth = Bandwidth { id: id.clone(), name: id.clone(), size, share_type, charge_mode };
             self.bandwidths.insert(Timestamp::MIN, &id, bandwidth);
         }
+        for NewPublicIp { address } in seed.public_ips {
+            self.seed_public_ip(address)?;
+        }
         for gateway in seed.nat_gateways {
             self.add_nat_gateway(gateway)?;
         }
@@ -258,6 +272,31 @@ impl State {
         };
         self.add_subnet(Timestamp::MIN, &vpc, &new.id, &new.neutron_subnet_id, &new.id, cidr, ipv6);
         Ok(())
+    }
+
+    fn seed_public_ip(&mut self, address: Option<Ipv4Addr>) -> Result<(), String> {
+        let bandwidth = Bandwidth {
+            id: self.new_id(),
+            name: "bandwidth-seeded".to_owned(),
+            size: 5,
+            share_type: "PER".to_owned(),
+            charge_mode: "traffic".to_owned(),
+        };
+        let publicip = PublicIp {
+            id: String::new(),
+            project_id: PROJECT.to_owned(),
+            kind: "5_bgp".to_owned(),
+            public_ip_address: Ipv4Addr::UNSPECIFIED,
+            alias: String::new(),
+            status: "DOWN".to_owned(),
+            ready_at: Timestamp::MIN,
+            port_id: None,
+            bandwidth,
+            enterprise_project_id: "0".to_owned(),
+            tags: Vec::new(),
+            create_time: Timestamp::UNIX_EPOCH,
+        };
+        self.add_publicip(Timestamp::MIN, publicip, address).map(drop)
     }
 
     /// Adds a server and answers its id.

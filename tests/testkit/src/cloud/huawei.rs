@@ -37,8 +37,9 @@ const PROJECT: &str = "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
 const VPC: &str = "0b876fcb-0000-4000-8000-0000000000aa";
 const SUBNET: &str = "d2aa75cc-0000-4000-8000-0000000000cc";
 
+/// A running one.
 #[derive(Debug)]
-pub(super) struct Huawei {
+pub struct Huawei {
     daemon: Program,
     simulator: Simulator,
     endpoint: String,
@@ -58,7 +59,8 @@ struct Route {
 }
 
 impl Huawei {
-    pub(super) async fn start(binaries: &Binaries, folder: &Path, network: &Network) -> Result<Self> {
+    /// Starts cloud and daemon, and waits until both serve. Without a network no traffic is carried.
+    pub async fn start(binaries: &Binaries, folder: &Path, network: Option<&Network>) -> Result<Self> {
         let simulator = Simulator::start("huawei", binaries, folder, network).await?;
         let config = control_plane::pki::write(folder, "cloud-config", &config(&simulator))?;
         let endpoint = format!("unix://{}", folder.join(DAEMON).join("provider.sock").display());
@@ -66,16 +68,38 @@ impl Huawei {
             .arg(format!("--listen={endpoint}"))
             .arg(format!("--cloud-config={}", config.display()));
         let daemon = Program::start(launch)?;
-        let socket = folder.join(DAEMON).join("provider.sock");
-        eventually("provider-huawei listens", START, async || {
-            daemon.ensure_running()?;
-            tokio::net::UnixStream::connect(&socket).await.map(drop).context("nobody listens yet")
-        })
-        .await?;
-        Ok(Self { daemon, simulator, endpoint, servers: BTreeMap::new() })
+        let cloud = Self { daemon, simulator, endpoint, servers: BTreeMap::new() };
+        cloud.wait_until_ready().await?;
+        Ok(cloud)
     }
 
-    pub(super) fn endpoint(&self) -> &str {
+    /// Waits until the daemon listens.
+    pub async fn wait_until_ready(&self) -> Result<()> {
+        let socket = self.endpoint.trim_start_matches("unix://");
+        eventually("provider-huawei listens", START, async || {
+            self.daemon.ensure_running()?;
+            tokio::net::UnixStream::connect(socket).await.map(drop).context("nobody listens yet")
+        })
+        .await
+    }
+
+    /// The daemon.
+    pub fn daemon(&self) -> &Program {
+        &self.daemon
+    }
+
+    /// The daemon, to stop and start it.
+    pub fn daemon_mut(&mut self) -> &mut Program {
+        &mut self.daemon
+    }
+
+    /// The cloud.
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// For `--provider`.
+    pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
