@@ -165,6 +165,8 @@ pub struct LoadBalancerKey {
     pub tenant: String,
     /// The handle kept on the Service; empty when there is none.
     pub handle: String,
+    /// An ensure of it may have been made whose answer was not kept.
+    pub attempted: bool,
 }
 
 /// What a load balancer should be. Annotations are all the Service's; the facade sends those under the provider's prefixes.

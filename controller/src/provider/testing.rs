@@ -466,6 +466,7 @@ pub(crate) fn key() -> LoadBalancerKey {
         uid: "u1".into(),
         tenant: "t1".into(),
         handle: "lb-1".into(),
+        attempted: true,
     }
 }
 

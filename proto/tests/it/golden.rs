@@ -153,6 +153,7 @@ fn load_balancers_ensure_load_balancer_request() {
                 service_uid: "8d2f".to_owned(),
                 tenant: "team-a".to_owned(),
                 handle: "lb-1".to_owned(),
+                attempted: false,
             }),
             spec: Some(spec),
             members: Some(v1::Members { nodes: vec![node], endpoints: vec![endpoint] }),

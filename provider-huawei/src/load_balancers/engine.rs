@@ -127,9 +127,8 @@ impl Engine<'_> {
         }
         let key = self.memory_key();
         if seen.target.is_none() {
-            if let Some(left) = self.memory.doubtful(&key) {
-                let what = "a creation whose answer was lost may show up yet".to_owned();
-                return Ok(state::waiting(Progress::Wait { after: left.min(super::apply::POLL * 5), what }, &handle));
+            if let Some(wait) = self.may_show_up() {
+                return Ok(state::waiting(wait, &handle));
             }
             self.quota().await?;
         } else {
@@ -158,6 +157,14 @@ impl Engine<'_> {
         }
         let ingress = state::ingress(&lb, wanted.is_proxy());
         Ok(state::ready(ingress, request.spec_hash.clone(), &handle, wanted.notes))
+    }
+
+    /// Nothing was found, which is not believed yet: something may have been made of which nobody knows.
+    fn may_show_up(&self) -> Option<Progress> {
+        let key = self.memory_key();
+        let left = self.memory.doubtful(&key).or_else(|| self.memory.lacking(&key).filter(|_| self.key.attempted))?;
+        let what = "a creation whose answer was lost may show up yet".to_owned();
+        Some(Progress::Wait { after: left.min(super::apply::POLL * 5), what })
     }
 
     /// The load balancer as it is now, read again only if nothing since has shown it.
@@ -285,7 +292,7 @@ impl Engine<'_> {
 
     async fn plan_balancers_removal(&self, hints: &DeletionHints) -> Result<Vec<Step>> {
         let seen = self.seen_for_removal(hints).await?;
-        removal::plan(&self.owner(), &seen, hints.keep_eip).map_err(gather::refused)
+        removal::plan(&self.owner(), &seen, keeps_eip(hints, &seen)).map_err(gather::refused)
     }
 
     fn gateway(&self, hints: &DeletionHints) -> Option<String> {
@@ -308,6 +315,8 @@ impl Engine<'_> {
             existing: hints.id.as_deref(),
             adopt: hints.adopt.as_deref(),
             business_name: &self.options.business_name,
+            kind: None,
+            unnamed: self.key.attempted,
         };
         gather::for_removal(self.cloud, &search, hints.adopt.is_some()).await
     }
@@ -326,18 +335,19 @@ impl Engine<'_> {
     async fn delete_balancers(&self, hints: &DeletionHints) -> Result<Outcome> {
         let seen = self.seen_for_removal(hints).await?;
         if seen.leftovers.is_empty()
-            && let Some(left) = self.memory.doubtful(&self.memory_key())
+            && let Some(wait) = self.may_show_up()
         {
-            let what = "a creation whose answer was lost may show up yet".to_owned();
-            let wait = Progress::Wait { after: left.min(super::apply::POLL * 5), what };
             return Ok(Outcome::Waiting(state::in_progress(wait)));
+        }
+        let key = self.memory_key();
+        if seen.leftovers.iter().any(|balancer| balancer.owned) {
+            self.memory.going(&key);
         }
         if let Some(going) = seen.leftovers.iter().find(|b| b.owned && b.lb.provisioning_status == "PENDING_DELETE") {
             let wait = Progress::wait(format!("load balancer {} is being deleted", going.lb.id));
             return Ok(Outcome::Waiting(state::in_progress(wait)));
         }
-        let steps = removal::plan(&self.owner(), &seen, hints.keep_eip).map_err(gather::refused)?;
-        let key = self.memory_key();
+        let steps = removal::plan(&self.owner(), &seen, keeps_eip(hints, &seen)).map_err(gather::refused)?;
         let mut apply = Apply::new(self.cloud, self.memory, &key);
         if let wait @ Progress::Wait { .. } = apply.run(steps).await? {
             return Ok(Outcome::Waiting(state::in_progress(wait)));
@@ -376,6 +386,8 @@ impl Engine<'_> {
             existing: None,
             adopt: None,
             business_name: &self.options.business_name,
+            kind: None,
+            unnamed: false,
         };
         let found = gather::candidates(self.cloud, &search).await?;
         let lb = found.owned.into_iter().next().ok_or_else(|| self.absent())?;
@@ -434,6 +446,12 @@ fn address_pending(wanted: &Wanted, lb: &LoadBalancer) -> Option<Progress> {
     let shows = lb.eip().is_some_and(|eip| !eip.eip_address.is_empty());
     (wanted.eip != WantedEip::None && !shows)
         .then(|| Progress::wait(format!("the public address of load balancer {} is being bound", lb.id)))
+}
+
+/// The address a Service names is never released, whatever the record says of it.
+fn keeps_eip(hints: &DeletionHints, seen: &Seen) -> bool {
+    let bound = |balancer: &Balancer| balancer.lb.eip().map(|eip| eip.eip_id.clone());
+    hints.keep_eip || (hints.eip_id.is_some() && seen.leftovers.iter().any(|balancer| bound(balancer) == hints.eip_id))
 }
 
 fn is_ready(state: &v1::LoadBalancerState) -> bool {

@@ -51,6 +51,18 @@ pub(super) struct Search<'a> {
     pub(super) adopt: Option<&'a str>,
     /// The Go provider's name for the cluster.
     pub(super) business_name: &'a str,
+    /// Only one of this kind will do: dedicated or shared.
+    pub(super) kind: Option<bool>,
+    /// There may be one that the handle does not name, beside those it does.
+    pub(super) unnamed: bool,
+}
+
+impl Search<'_> {
+    /// Whether what the ids led to is all there can be.
+    fn is_over(&self, found: &Candidates) -> bool {
+        let fits = |lb: &LoadBalancer| self.kind.is_none_or(|kind| lb.guaranteed.is_none_or(|other| other == kind));
+        found.existing.is_some() || (!self.unnamed && found.owned.iter().any(fits))
+    }
 }
 
 fn claim(owner: &Owner, lb: &LoadBalancer) -> Claim {
@@ -66,7 +78,7 @@ pub(super) async fn by_id(cloud: &Cloud, id: &str) -> Result<Option<LoadBalancer
     }
 }
 
-/// Finds load balancers, with as few reads as will do: those of the handle by id, and only if none of them is ours, by name.
+/// Finds load balancers, with as few reads as will do: those of the handle by id, and only if none of them will do, by name.
 pub(super) async fn candidates(cloud: &Cloud, search: &Search<'_>) -> Result<Candidates> {
     let owner = search.owner;
     let mut found = Candidates::default();
@@ -95,7 +107,7 @@ pub(super) async fn candidates(cloud: &Cloud, search: &Search<'_>) -> Result<Can
             Claim::Unmarked => found.former.push(lb),
         }
     }
-    if found.owned.is_empty() && found.existing.is_none() {
+    if !search.is_over(&found) {
         by_name(cloud, search, &mut found).await?;
     }
     one_of_a_kind(&found.owned)?;
@@ -188,6 +200,9 @@ pub(super) async fn for_ensure(cloud: &Cloud, handle: &Handle, wanted: &Wanted) 
         existing: wanted.existing.as_deref(),
         adopt: wanted.adopt.as_deref(),
         business_name: &wanted.business_name,
+        // One of the new class may be there already of which nobody was told.
+        kind: Some(wanted.dedicated),
+        unnamed: false,
     };
     let found = candidates(cloud, &search).await?;
     let mut seen = Seen::default();
@@ -219,10 +234,12 @@ pub(super) async fn for_ensure(cloud: &Cloud, handle: &Handle, wanted: &Wanted) 
     if grouped || (matches!(wanted.admission, Admission::Only(_)) && seen.target.is_some()) {
         seen.ip_groups = ip_groups(cloud, &wanted.owner).await?;
     }
-    seen.eips = eips(cloud, &seen, |bound, recorded| match &wanted.eip {
-        // Whether what is bound was allocated by us matters unless it is exactly what is wanted.
-        WantedEip::Existing(id) => bound.filter(|bound| bound != id && recorded.is_none()),
-        _ => bound.filter(|_| recorded.is_none()),
+    seen.eips = eips(cloud, &seen, |bound, recorded| match (&wanted.eip, bound, recorded) {
+        // One that an interrupted change has unbound, or somebody else.
+        (_, None, recorded) => recorded,
+        // Whether what is bound was allocated by us matters unless it is exactly what is wanted; then what was before it does.
+        (WantedEip::Existing(id), Some(bound), recorded) if bound == *id => recorded.filter(|id| *id != bound),
+        (_, Some(bound), recorded) => Some(bound).filter(|_| recorded.is_none()),
     })
     .await?;
     Ok(seen)
@@ -257,7 +274,7 @@ pub(super) async fn for_removal(cloud: &Cloud, search: &Search<'_>, disowned: bo
     seen.ip_groups = ip_groups(cloud, search.owner).await?;
     seen.eips = eips(cloud, &seen, |bound, recorded| match (bound, recorded) {
         (Some(bound), recorded) => Some(bound).filter(|bound| recorded.as_ref() != Some(bound)),
-        (None, recorded) => recorded.filter(|id| id != EIP_NEW),
+        (None, recorded) => recorded,
     })
     .await?;
     Ok(seen)
@@ -286,7 +303,7 @@ async fn eips(
     for balancer in seen.target.iter().chain(&seen.leftovers) {
         let bound = balancer.lb.eip().map(|eip| eip.eip_id.clone()).filter(|id| !id.is_empty());
         let recorded = Record::read(&balancer.lb.description).eip.filter(|_| balancer.owned);
-        let Some(id) = needed(bound, recorded) else { continue };
+        let Some(id) = needed(bound, recorded).filter(|id| id != EIP_NEW) else { continue };
         match cloud.public_ip(&id).await {
             Ok(eip) => drop(eips.insert(id, eip)),
             Err(error) if error.is_not_found() => {}

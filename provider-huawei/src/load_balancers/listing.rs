@@ -17,6 +17,7 @@ pub(crate) fn owned_by(cluster: &v1::Cluster, tenant: &str, lb: &LoadBalancer) -
             service_uid: owner.uid,
             tenant: tenant.to_owned(),
             handle: format!("elb:{}", lb.id),
+            attempted: false,
         }),
         name: lb.name.clone(),
         addresses: addresses.filter(|address| !address.is_empty()).collect(),

@@ -52,13 +52,16 @@ pub(super) fn in_creation(wanted: &Wanted, new: &mut elb::NewLoadBalancer) {
     }
 }
 
-/// The address a leftover load balancer holds that is to move over: ours, or the user's that is wanted.
+/// The address a leftover load balancer holds that is to move over, ours or the user's that is wanted, and whether it is bound there.
 pub(super) fn moving<'s>(wanted: &Wanted, seen: &'s Seen) -> Option<(&'s str, bool)> {
     seen.leftovers.iter().find_map(|leftover| {
-        let eip = leftover.lb.eip()?.eip_id.as_str();
+        let Some(eip) = leftover.lb.eip().map(|eip| eip.eip_id.as_str()) else {
+            let allocates = matches!(wanted.eip, WantedEip::Allocate(_));
+            return leftover.idle_eip(&seen.eips).filter(|_| allocates).map(|id| (id, false));
+        };
         let ours = leftover.allocated(eip, seen.eips.get(eip), &wanted.owner);
         match &wanted.eip {
-            WantedEip::Existing(id) if id == eip => Some((eip, ours)),
+            WantedEip::Existing(id) if id == eip => Some((eip, true)),
             WantedEip::Allocate(_) if ours && leftover.owned => Some((eip, true)),
             _ => None,
         }
@@ -79,13 +82,22 @@ pub(super) fn plan(wanted: &Wanted, seen: &Seen, target: &Balancer, created: boo
     }
     let bound = target.lb.eip().map(|eip| eip.eip_id.clone()).filter(|id| !id.is_empty());
     let ours = bound.as_ref().is_some_and(|id| target.allocated(id, seen.eips.get(id), &wanted.owner));
+    let idle = target.idle_eip(&seen.eips);
     let mut steps = Vec::new();
     let recorded = match (&wanted.eip, bound) {
-        (WantedEip::Existing(id), Some(bound)) if *id == bound => None,
+        (WantedEip::Existing(id), Some(bound)) if *id == bound => {
+            steps.extend(idle.and_then(|idle| release(wanted, idle)));
+            None
+        }
         (WantedEip::Allocate(_), Some(bound)) => ours.then_some(bound),
-        (WantedEip::None, None) => None,
+        (WantedEip::None, None) => {
+            steps.extend(idle.and_then(|idle| release(wanted, idle)));
+            None
+        }
         (WantedEip::None, Some(bound)) => {
-            if ours {
+            // The Go provider leaves its address where it is as long as the Service lives, and so do we.
+            let by_go = seen.eips.get(&bound).is_some_and(|eip| target.by_go(eip, &wanted.owner));
+            if ours && !by_go {
                 steps.push(unbind(&bound, "the Service wants no public address any more"));
                 steps.extend(release(wanted, &bound));
             }
@@ -107,14 +119,13 @@ pub(super) fn plan(wanted: &Wanted, seen: &Seen, target: &Balancer, created: boo
                 steps.push(unbind(id, "it moves to another load balancer"));
             }
             steps.push(bind(id, "the Service wants it at"));
-            if let Some(bound) = bound.filter(|_| ours) {
-                steps.extend(release(wanted, &bound));
-            }
+            let before = bound.as_deref().filter(|_| ours).or(idle).filter(|before| before != id);
+            steps.extend(before.and_then(|before| release(wanted, before)));
             None
         }
         (WantedEip::Allocate(option), None) => {
-            if let Some((id, _)) = moving {
-                steps.push(unbind(id, "it moves to another load balancer"));
+            if let Some((id, bound)) = moving.or(idle.map(|id| (id, false))) {
+                steps.extend(bound.then(|| unbind(id, "it moves to another load balancer")));
                 steps.push(bind(id, "the Service keeps it, at"));
                 Some(id.to_owned())
             } else {

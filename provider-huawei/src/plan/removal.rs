@@ -68,8 +68,9 @@ pub(super) fn of_balancer(
         }
         steps.push(unbind(id, "it is released"));
         steps.push(Step::new(Action::DeletePublicip(id.to_owned()), id, "it was allocated for this Service"));
-    } else if bound.is_none() && balancer.owned {
-        steps.extend(unbound_before(balancer, eips, keep_eip, moved));
+    }
+    if let Some(id) = balancer.idle_eip(eips).filter(|id| !keep_eip && Some(*id) != moved) {
+        steps.push(Step::new(Action::DeletePublicip(id.to_owned()), id, "it was allocated for this Service"));
     }
     if balancer.owned {
         steps.push(
@@ -91,19 +92,6 @@ pub(super) fn of_balancer(
         }
     }
     Ok(steps)
-}
-
-/// An address the record calls ours that an interrupted removal has unbound already.
-fn unbound_before(
-    balancer: &Balancer,
-    eips: &BTreeMap<String, PublicIp>,
-    keep_eip: bool,
-    moved: Option<&str>,
-) -> Option<Step> {
-    let id = Record::read(&balancer.lb.description).eip?;
-    let detail = eips.get(&id)?;
-    let release = detail.port_id.is_empty() && Some(id.as_str()) != moved && !keep_eip;
-    release.then(|| Step::new(Action::DeletePublicip(id.clone()), id, "it was allocated for this Service"))
 }
 
 /// Somebody put a listener on our load balancer: it goes with nobody's Service.

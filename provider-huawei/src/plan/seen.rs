@@ -76,7 +76,23 @@ impl Balancer {
         let recorded = super::record::Record::read(&self.lb.description).eip;
         let by_record =
             self.owned && recorded.is_some_and(|recorded| recorded == eip || recorded == super::record::EIP_NEW);
-        by_record || detail.is_some_and(|eip| is_marked(eip, owner))
+        by_record || detail.is_some_and(|eip| is_marked(eip, owner) || self.by_go(eip, owner))
+    }
+
+    /// Whether the Go provider allocated this address for the Service: it is at a load balancer that the Go provider made for it and
+    /// we have adopted, and has the name the Go provider gives.
+    pub fn by_go(&self, eip: &PublicIp, owner: &Owner) -> bool {
+        let lb = &self.lb;
+        let adopted = self.owned && lb.name != owner.balancer_name() && lb.name.starts_with("k8s_service_");
+        adopted && eip.bandwidth_name == owner.go_bandwidth_name()
+    }
+
+    /// An address the record calls ours that is bound nowhere: a change was interrupted, or somebody unbound it.
+    pub fn idle_eip<'s>(&self, eips: &'s BTreeMap<String, PublicIp>) -> Option<&'s str> {
+        let bound = self.lb.eip().map(|eip| eip.eip_id.as_str());
+        let recorded = super::record::Record::read(&self.lb.description).eip.filter(|_| self.owned)?;
+        let (id, detail) = eips.get_key_value(&recorded)?;
+        (bound != Some(id) && detail.port_id.is_empty()).then_some(id)
     }
 }
 

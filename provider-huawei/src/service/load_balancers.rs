@@ -22,7 +22,7 @@ impl LoadBalancers for Provider {
         &self,
         request: Request<v1::EnsureLoadBalancerRequest>,
     ) -> Result<Response<v1::EnsureLoadBalancerResponse>, Status> {
-        let (call, request) = parts(request)?;
+        let (call, mut request) = parts(request)?;
         let mut checker = Checker::default();
         checker.key(request.key.as_ref());
         checker.text("spec_hash", &request.spec_hash, 1..=64);
@@ -30,7 +30,7 @@ impl LoadBalancers for Provider {
         let work = |engine: Owned, request: v1::EnsureLoadBalancerRequest| async move {
             engine.with(async |engine| engine.ensure(&request).await).await
         };
-        let state = self.write(&call, request.key.clone(), request, work).await?;
+        let state = self.write(&call, request.key.take(), request, work).await?;
         Ok(Response::new(v1::EnsureLoadBalancerResponse { state: Some(state) }))
     }
 
@@ -38,7 +38,7 @@ impl LoadBalancers for Provider {
         &self,
         request: Request<v1::UpdateLoadBalancerMembersRequest>,
     ) -> Result<Response<v1::UpdateLoadBalancerMembersResponse>, Status> {
-        let (call, request) = parts(request)?;
+        let (call, mut request) = parts(request)?;
         let mut checker = Checker::default();
         checker.key(request.key.as_ref());
         checker.text("spec_hash", &request.spec_hash, 1..=64);
@@ -46,7 +46,7 @@ impl LoadBalancers for Provider {
         let work = |engine: Owned, request: v1::UpdateLoadBalancerMembersRequest| async move {
             engine.with(async |engine| engine.update_members(&request).await).await
         };
-        let state = self.write(&call, request.key.clone(), request, work).await?;
+        let state = self.write(&call, request.key.take(), request, work).await?;
         Ok(Response::new(v1::UpdateLoadBalancerMembersResponse { state: Some(state) }))
     }
 
@@ -54,14 +54,14 @@ impl LoadBalancers for Provider {
         &self,
         request: Request<v1::DeleteLoadBalancerRequest>,
     ) -> Result<Response<v1::DeleteLoadBalancerResponse>, Status> {
-        let (call, request) = parts(request)?;
+        let (call, mut request) = parts(request)?;
         let mut checker = Checker::default();
         checker.key(request.key.as_ref());
         checker.finish()?;
         let work = |engine: Owned, request: v1::DeleteLoadBalancerRequest| async move {
             engine.with(async |engine| engine.delete(&request.annotations).await).await
         };
-        let outcome = match self.write(&call, request.key.clone(), request, work).await? {
+        let outcome = match self.write(&call, request.key.take(), request, work).await? {
             Outcome::Deleted => Deletion::Deleted(v1::Deleted {}),
             Outcome::Waiting(wait) => Deletion::InProgress(wait),
         };
@@ -150,7 +150,8 @@ impl Provider {
         Ok(Owned { provider: self.clone(), account, cloud, most: tenant.max_load_balancers, key })
     }
 
-    /// Runs a write to its end even when its caller goes away, one at a time for each load balancer.
+    /// Runs a write to its end even when its caller goes away, one at a time for each load balancer. The key is apart from what is
+    /// asked for: who asks again joins, whatever it has learnt of handles since.
     async fn write<R, T, F>(
         &self,
         call: &Call,

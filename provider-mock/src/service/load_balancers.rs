@@ -388,6 +388,7 @@ fn owned(object: LoadBalancer, cluster: &v1::Cluster) -> v1::OwnedLoadBalancer {
             service_uid: object.owner.service,
             tenant: object.owner.tenant,
             handle: object.id,
+            attempted: false,
         }),
         name: object.name,
         addresses: vec![object.address.to_string()],

@@ -124,6 +124,9 @@ pub struct Record {
     pub(super) ready: Option<Vec<Ingress>>,
     /// The handle last answered; empty: none.
     pub(super) handle: String,
+    /// Every ensure ever made of this Service had an answer, and it is kept. Not so after a restart, nor when nobody knows
+    /// how an ensure ended.
+    kept: bool,
     /// When the cloud last confirmed what is there.
     pub(super) confirmed: Option<Timestamp>,
     /// A look for drift is due.
@@ -163,6 +166,13 @@ impl Record {
         }
     }
 
+    /// Whether an ensure of this Service may have been made whose answer was not kept, so that the cloud may have a load
+    /// balancer that no handle names.
+    pub fn attempted(&self, service: &Service) -> bool {
+        let about = self.claim.as_ref().is_some_and(|claim| claim.service.uid == service.uid);
+        !(about && self.kept)
+    }
+
     /// Keeps the newest form of a Service whose load balancer is this provider's, for the day it is gone.
     fn track(&mut self, provider: &str, service: &Arc<Service>) {
         if self.handle.is_empty()
@@ -176,9 +186,10 @@ impl Record {
     /// Finalizer and mark were written; with `anew`, no finalizer was there before, so nothing of ours can be in the cloud.
     pub fn claimed(&mut self, provider: &str, service: &Arc<Service>, anew: bool, now: Timestamp) {
         self.track(provider, service);
-        self.claimed_at = Some(now);
+        let first = self.claimed_at.replace(now).is_none();
         if self.gone.take().is_some() || (anew && self.confirmed.is_none()) {
             self.exists = Some(false);
+            self.kept |= first;
         }
     }
 
@@ -235,7 +246,10 @@ impl Record {
     ) -> Told {
         let state = match result {
             Ok(state) => state,
-            Err(fault) => return self.failed(work, &fault, Some(wanted), epoch, now),
+            Err(fault) => {
+                self.kept &= work != Work::Ensure || !fault.outcome_unknown();
+                return self.failed(work, &fault, Some(wanted), epoch, now);
+            }
         };
         self.exists = Some(true);
         self.compare = false;
@@ -251,6 +265,7 @@ impl Record {
         self.flight = None;
         self.ready = Some(normalised(ingress));
         self.confirmed = Some(now);
+        self.kept |= work == Work::Ensure;
         if achieved.is_empty() || achieved == wanted.hash.to_string() {
             self.succeeded();
             self.mismatches = 0;

@@ -68,6 +68,7 @@ impl About<'_> {
             service_uid: self.key.uid.clone(),
             tenant: self.key.tenant.clone(),
             handle: self.key.handle.clone(),
+            attempted: self.key.attempted,
         }
     }
 

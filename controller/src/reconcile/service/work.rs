@@ -294,6 +294,7 @@ impl Shared {
             uid: service.uid.clone(),
             tenant: self.context.config.provider.tenant_of(&service.namespace).to_owned(),
             handle: record.handle_of(service).to_owned(),
+            attempted: record.attempted(service),
         }
     }
 

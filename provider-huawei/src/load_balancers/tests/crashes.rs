@@ -1,5 +1,7 @@
 //! Killed after every call that changes something, with its answer given and with it lost: the end is the undisturbed one.
 
+use std::time::Duration;
+
 use simulators::engine::LastAnswer;
 
 use super::rig::{EIP, Rig, Service, port};
@@ -9,6 +11,8 @@ enum Deed {
     Create,
     Update,
     Delete,
+    /// From shared to dedicated, or back.
+    Reclass,
 }
 
 fn changed(service: &Service) -> Service {
@@ -32,6 +36,14 @@ async fn act(rig: &Rig, deed: Deed, service: &mut Service) {
             service.handle = new.handle;
         }
         Deed::Delete => rig.delete(service).await,
+        Deed::Reclass => {
+            let dedicated = service.annotations["kubernetes.io/elb.class"] == "dedicated";
+            let mut new = rig.service(if dedicated { "shared" } else { "dedicated" }).await.with(EIP);
+            (new.handle, new.attempted) = (service.handle.clone(), service.attempted);
+            new.hash = "s3-m1".to_owned();
+            rig.ensure(&mut new).await;
+            service.handle = new.handle;
+        }
     }
 }
 
@@ -55,6 +67,7 @@ async fn run(class: &str, deed: Deed, kill: Option<(u64, LastAnswer)>) -> (serde
         }
         rig.sim.go_on();
         rig.restart();
+        service.attempted = true;
     }
     act(&rig, deed, &mut service).await;
     let writes = rig.sim.calls().iter().filter(|call| call.mutating && call.executed).count();
@@ -62,7 +75,10 @@ async fn run(class: &str, deed: Deed, kill: Option<(u64, LastAnswer)>) -> (serde
 }
 
 async fn check(class: &str) {
-    for deed in [Deed::Create, Deed::Update, Deed::Delete] {
+    for deed in [Deed::Create, Deed::Update, Deed::Delete, Deed::Reclass] {
+        if deed == Deed::Reclass && class == "dnat" {
+            continue;
+        }
         let (undisturbed, writes) = run(class, deed, None).await;
         assert!(writes > 0, "{class} {deed:?}");
         for after in 1..=writes as u64 {
@@ -87,4 +103,68 @@ async fn a_dedicated_load_balancer_survives_a_kill_after_any_call() {
 #[tokio::test]
 async fn dnat_rules_survive_a_kill_after_any_call() {
     check("dnat").await;
+}
+
+/// The lists are behind by less than the daemon allows for, daemon and controller die after this call, and its answer is lost.
+async fn check_lag(class: &str, call: &str) {
+    let (undisturbed, _) = run(class, Deed::Create, None).await;
+    let rig = Rig::start().await;
+    let mut service = rig.service(class).await.with(EIP);
+    let calls = {
+        rig.sim.forget_calls();
+        rig.ensure(&mut service).await;
+        rig.calls().1
+    };
+    let after = calls.iter().position(|name| name == call).expect(call) as u64 + 1;
+
+    let mut rig = Rig::start().await;
+    rig.lag(Duration::from_secs(25));
+    let mut service = rig.service(class).await.with(EIP);
+    rig.sim.halt_after(after, LastAnswer::Lost);
+    tokio::select! {
+        () = act(&rig, Deed::Create, &mut service) => panic!("the cloud did not halt"),
+        () = rig.sim.halted() => {}
+    }
+    rig.sim.go_on();
+    rig.restart();
+    (service.handle, service.attempted) = (String::new(), true);
+    rig.ensure(&mut service).await;
+    assert_eq!(rig.shape(), undisturbed, "{class}, killed after {call}");
+}
+
+#[tokio::test]
+async fn lists_that_are_behind_after_a_kill_lead_to_no_second_load_balancer_or_address() {
+    check_lag("shared", "CreateLoadbalancer").await;
+    check_lag("shared", "CreatePublicip").await;
+    check_lag("dedicated", "CreateLoadBalancer").await;
+}
+
+#[tokio::test]
+async fn a_removal_does_not_believe_a_list_that_is_behind_either() {
+    for class in ["shared", "dedicated"] {
+        let mut rig = Rig::start().await;
+        rig.lag(Duration::from_secs(25));
+        let mut service = rig.service(class).await.with(EIP);
+        rig.sim.halt_after(1, LastAnswer::Lost);
+        tokio::select! {
+            () = act(&rig, Deed::Create, &mut service) => panic!("the cloud did not halt"),
+            () = rig.sim.halted() => {}
+        }
+        rig.sim.go_on();
+        rig.restart();
+        (service.handle, service.attempted) = (String::new(), true);
+        rig.delete(&service).await;
+        let shape = rig.shape();
+        assert!(shape["balancers"].as_array().unwrap().is_empty(), "{class}: {shape:#}");
+        assert!(shape["addresses"].as_array().unwrap().is_empty(), "{class}: {shape:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_was_never_attempted_does_not_wait() {
+    let rig = Rig::start().await;
+    rig.lag(Duration::from_secs(25));
+    let service = rig.service("shared").await;
+    rig.ensure_once(&service).await.unwrap();
+    assert_eq!(rig.shape()["balancers"].as_array().unwrap().len(), 1);
 }

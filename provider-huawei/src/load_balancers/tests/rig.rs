@@ -1,6 +1,6 @@
 //! A simulated cloud, and Services on it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use cloud_provider_api::v1::{self, load_balancer_state::Phase};
 use provider_kit::{Error, Result};
@@ -44,6 +44,8 @@ pub(super) struct Service {
     pub(super) members: v1::Members,
     pub(super) hash: String,
     pub(super) handle: String,
+    /// An earlier ensure's answer may not have been kept.
+    pub(super) attempted: bool,
 }
 
 impl Rig {
@@ -62,6 +64,20 @@ impl Rig {
     pub(super) fn restart(&mut self) {
         self.cloud = cloud(&self.sim);
         self.memory = Memory::default();
+    }
+
+    /// Time passes, for the cloud and for the daemon.
+    pub(super) async fn pass(&self, time: Duration) {
+        self.sim.advance(time);
+        tokio::time::pause();
+        tokio::time::advance(time).await;
+        tokio::time::resume();
+    }
+
+    /// The cloud's lists are behind by this much.
+    pub(super) fn lag(&self, lag: Duration) {
+        let change = serde_json::json!({ "lagMs": u64::try_from(lag.as_millis()).unwrap() });
+        self.sim.turn(serde_json::from_value(change).unwrap()).unwrap();
     }
 
     pub(super) fn slow(&self, what: &str, milliseconds: u64) {
@@ -103,6 +119,7 @@ impl Rig {
             members: v1::Members { nodes, endpoints: Vec::new() },
             hash: "s1-m1".to_owned(),
             handle: String::new(),
+            attempted: false,
         }
     }
 
@@ -142,7 +159,7 @@ impl Rig {
         let mut last = String::new();
         for _ in 0..PASSES {
             let state = self.ensure_once(service).await;
-            match self.take_in(service, state) {
+            match self.take_in(service, state).await {
                 Ok(ready) => return ready,
                 Err(why) => last = why,
             }
@@ -150,20 +167,23 @@ impl Rig {
         panic!("never ready: {last}");
     }
 
-    fn take_in(
+    async fn take_in(
         &self,
         service: &mut Service,
         state: Result<v1::LoadBalancerState>,
     ) -> std::result::Result<v1::Ready, String> {
-        let state = state.map_err(|error| {
-            self.sim.advance(std::time::Duration::from_secs(2));
-            error.to_string()
-        })?;
+        let state = match state {
+            Ok(state) => state,
+            Err(error) => {
+                self.pass(Duration::from_secs(2)).await;
+                return Err(error.to_string());
+            }
+        };
         service.handle = state.handle;
         match state.phase.unwrap() {
             Phase::Ready(ready) => Ok(ready),
             Phase::InProgress(wait) => {
-                self.sim.advance(wait.poll_after.unwrap().try_into().unwrap());
+                self.pass(wait.poll_after.unwrap().try_into().unwrap()).await;
                 Err(wait.message)
             }
         }
@@ -190,11 +210,11 @@ impl Rig {
             match self.with(service, async |engine| engine.delete(&service.annotations).await).await {
                 Ok(Outcome::Deleted) => return,
                 Ok(Outcome::Waiting(wait)) => {
-                    self.sim.advance(wait.poll_after.unwrap().try_into().unwrap());
+                    self.pass(wait.poll_after.unwrap().try_into().unwrap()).await;
                     last = wait.message;
                 }
                 Err(error) => {
-                    self.sim.advance(std::time::Duration::from_secs(2));
+                    self.pass(Duration::from_secs(2)).await;
                     last = error.to_string();
                 }
             }
@@ -282,6 +302,7 @@ impl Service {
             service_uid: self.uid.clone(),
             tenant: String::new(),
             handle: self.handle.clone(),
+            attempted: self.attempted,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     cloud::World,
-    rig::{SHARED, Service},
+    rig::{EIP, SHARED, Service},
 };
 use crate::{
     api::elb::{Id, Listener, LoadBalancer, Member, Pool},
@@ -107,5 +107,35 @@ fn a_listener_of_the_same_name_on_the_users_load_balancer_needs_proof_too() {
         let id = made_by_go(&mut world, Some(address));
         let service = Service::new(SHARED).with(&[("id", &id)]);
         assert_eq!(service.plan(&world).is_ok(), adopted, "{address}");
+    }
+}
+
+/// An adopted load balancer has an address whose bandwidth is called so. What is left of it after the Service, with these
+/// annotations all along.
+fn address_left(bandwidth: &str, annotations: &[(&str, &str)]) -> bool {
+    let service = Service::new(SHARED).with(annotations);
+    let mut world = World::default();
+    let id = made_by_go(&mut world, Some("192.168.0.3"));
+    let eip = world.bound_eip(&id, bandwidth);
+    let target = Balancer { owned: true, ..world.balancers[&id].clone() };
+    let seen = Seen { target: Some(target), eips: world.eips.clone(), ..Seen::default() };
+    let steps = crate::plan::balancer::plan(&service.wanted().unwrap(), &seen, Some("h1")).unwrap();
+    super::rig::carry_out(&steps, &mut world);
+    assert!(!world.eips[&eip].port_id.is_empty(), "{bandwidth} {annotations:?}: adoption unbinds nothing");
+    assert_eq!(service.plan(&world).unwrap(), [], "{bandwidth} {annotations:?}");
+    service.delete(&mut world);
+    world.eips.contains_key(&eip)
+}
+
+#[test]
+fn an_address_the_go_provider_allocated_goes_with_the_service_and_no_other() {
+    for (bandwidth, annotations, left) in [
+        ("default_web", &[EIP] as &[_], false),
+        ("default_web", &[], false),
+        ("default_web", &[EIP, ("keep-eip", "true")], true),
+        ("other_web", &[], true),
+        ("other_web", &[EIP], true),
+    ] {
+        assert_eq!(address_left(bandwidth, annotations), left, "{bandwidth} {annotations:?}");
     }
 }

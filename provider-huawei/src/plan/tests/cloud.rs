@@ -295,6 +295,13 @@ impl World {
         id
     }
 
+    /// An address at a load balancer, by the name of its bandwidth.
+    pub(super) fn bound_eip(&mut self, balancer: &str, bandwidth_name: &str) -> String {
+        let id = self.add_eip(bandwidth_name.to_owned());
+        self.bind(balancer, &id);
+        id
+    }
+
     pub(super) fn add_balancer(&mut self, lb: LoadBalancer, made: &mut Made) -> String {
         let id = self.id("lb");
         made.put(NEW_BALANCER, &id);

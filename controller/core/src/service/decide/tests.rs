@@ -1,5 +1,6 @@
 //! Whole lives of Services.
 
+mod attempts;
 mod world;
 
 use world::{AUDIT, End, POLL, World, fault, finalized, ingress, nodes, not_found};
