@@ -2,6 +2,7 @@
 
 mod counts;
 mod crashes;
+mod failure_list;
 mod faults;
 mod lives;
 mod rig;

@@ -204,10 +204,14 @@ impl Rig {
         self.with(service, async |engine| engine.look(&service.annotations).await).await
     }
 
+    pub(super) async fn delete_once(&self, service: &Service) -> Result<Outcome> {
+        self.with(service, async |engine| engine.delete(&service.annotations).await).await
+    }
+
     pub(super) async fn delete(&self, service: &Service) {
         let mut last = String::new();
         for _ in 0..PASSES {
-            match self.with(service, async |engine| engine.delete(&service.annotations).await).await {
+            match self.delete_once(service).await {
                 Ok(Outcome::Deleted) => return,
                 Ok(Outcome::Waiting(wait)) => {
                     self.pass(wait.poll_after.unwrap().try_into().unwrap()).await;
