@@ -54,8 +54,7 @@ pub(crate) fn key(service: &str) -> v1::LoadBalancerKey {
         service_namespace: "default".to_owned(),
         service_name: service.to_owned(),
         service_uid: format!("uid-of-{service}"),
-        tenant: String::new(),
-        handle: String::new(),
+        ..v1::LoadBalancerKey::default()
     }
 }
 

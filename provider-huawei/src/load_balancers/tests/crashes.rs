@@ -134,9 +134,9 @@ async fn check_lag(class: &str, call: &str) {
 
 #[tokio::test]
 async fn lists_that_are_behind_after_a_kill_lead_to_no_second_load_balancer_or_address() {
-    check_lag("shared", "CreateLoadbalancer").await;
-    check_lag("shared", "CreatePublicip").await;
-    check_lag("dedicated", "CreateLoadBalancer").await;
+    Box::pin(check_lag("shared", "CreateLoadbalancer")).await;
+    Box::pin(check_lag("shared", "CreatePublicip")).await;
+    Box::pin(check_lag("dedicated", "CreateLoadBalancer")).await;
 }
 
 #[tokio::test]
