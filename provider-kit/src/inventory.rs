@@ -5,9 +5,11 @@
 //! * What the listing lacks is asked for by id, many at once, and what that lacks too is asked for by itself. Only the
 //!   cloud's own word about that one machine is absence: lists lag, pages shift while they are read, and a listing that is
 //!   empty for half a minute must not cost anybody a node.
-//! * Few machines of a large account are asked for by id at once, where that is cheaper.
+//! * Few machines of a large account are asked for by id at once, where that is cheaper, as it is until such calls come to what
+//!   a listing costs.
 
 mod batch;
+mod by_id;
 mod identify;
 mod snapshot;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use cloud_provider_api::error::Reason;
 use futures::{StreamExt as _, stream};
 use tokio::{sync::Mutex as Turn, time::Instant};
 
+use self::by_id::Spent;
 pub use self::{
     batch::{NodeView, PROVIDED_NODE_IP, answer_nodes, check_nodes, internal_ips, tag_labels},
     identify::{Candidates, Clues, Unidentified, identify},
@@ -140,8 +143,9 @@ struct Inner<S: Servers> {
     last: Mutex<Last<S::Machine>>,
 }
 
-/// What the last listings were.
+/// What was read last.
 struct Last<M> {
+    by_id: Spent,
     good: Option<Arc<Snapshot<M>>>,
     /// How many were begun.
     begun: u64,
@@ -152,7 +156,7 @@ struct Last<M> {
 impl<S: Servers> Inventory<S> {
     /// Over these; nothing is asked yet.
     pub fn new(servers: S) -> Self {
-        let last = Last { good: None, begun: 0, bad: None };
+        let last = Last { by_id: Spent::default(), good: None, begun: 0, bad: None };
         Self(Arc::new(Inner { servers, turn: Arc::default(), last: Mutex::new(last) }))
     }
 
@@ -168,7 +172,7 @@ impl<S: Servers> Inventory<S> {
         let nameless = questions.iter().any(|question| question.id().is_none());
         let listing = match self.remembered(not_before) {
             Some(listing) => Some(listing),
-            None if !nameless && self.by_id_is_cheaper(ids.len()) => None,
+            None if !nameless && self.by_id_is_cheaper(ids.len(), not_before, now) => None,
             None => match self.listing(not_before).await {
                 Ok(listing) => Some(listing),
                 Err(error) => return questions.iter().map(|_| Err(error.clone())).collect(),
@@ -206,10 +210,12 @@ impl<S: Servers> Inventory<S> {
         Ok(listing.tell(identify(clues, S::SCHEME, &*listing)))
     }
 
-    /// Whether asking for so many machines by id takes fewer calls than a listing.
-    fn by_id_is_cheaper(&self, ids: usize) -> bool {
-        let machines = self.last().good.as_ref().map_or(0, |listing| listing.len());
-        ids.div_ceil(S::IDS_PER_CALL) < machines.div_ceil(S::PER_PAGE).max(1)
+    /// Whether asking for so many machines by id, too, takes fewer calls than a listing that would do for all since `not_before`.
+    fn by_id_is_cheaper(&self, ids: usize, not_before: Instant, now: Instant) -> bool {
+        let mut last = self.last();
+        let machines = last.good.as_ref().map_or(0, |listing| listing.len());
+        let listing = machines.div_ceil(S::PER_PAGE).max(1);
+        last.by_id.afford(ids.div_ceil(S::IDS_PER_CALL), listing, not_before, now)
     }
 
     /// Asks for machines by id: many at once, then one by one for those that this did not show.

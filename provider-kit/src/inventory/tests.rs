@@ -312,6 +312,22 @@ async fn few_of_many_are_asked_for_by_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_of_many_asked_for_in_batches_cost_less_than_two_listings() {
+    let cloud = Cloud::with(5000);
+    let inventory = cloud.inventory();
+    inventory.look_up(&by_id(0..1), None).await;
+    advance(Duration::from_mins(5)).await;
+    let batches = (0..50).map(|batch| {
+        let inventory = inventory.clone();
+        async move { inventory.look_up(&by_id(batch * 100..(batch + 1) * 100), None).await }
+    });
+    for answers in futures::future::join_all(batches).await {
+        assert!(words(&answers).iter().all(|word| word.starts_with("node-")));
+    }
+    assert_eq!(cloud.calls(), (2, 4, 0), "a listing is five calls");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_node_is_looked_for_in_a_new_listing() {
     let cloud = Cloud::with(1);
     let inventory = cloud.inventory();
