@@ -10,11 +10,7 @@ mod members;
 mod state;
 mod surroundings;
 
-pub(crate) use self::{
-    engine::{Engine, Outcome},
-    listing::owned_by,
-    surroundings::Memory,
-};
+pub(crate) use self::{engine::Engine, listing::owned_by, surroundings::Memory};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ mod security_groups;
 
 use std::sync::Arc;
 
-use provider_kit::{Call, Daemon, IdentityService, Kit, Result};
+use provider_kit::{Call, Daemon, IdentityService, Kit, Result, load_balancers::LoadBalancerService};
 
 pub(crate) use self::routes::RouteTables;
 use crate::{
@@ -44,7 +44,7 @@ impl Provider {
         daemon
             .identity(IdentityService::new(self.0.kit.clone(), self.clone()))
             .instances(self.clone())
-            .load_balancers(self.clone())
+            .load_balancers(LoadBalancerService::new(self.0.kit.clone(), self.clone()))
             .routes(self.clone())
             .clusters(self.clone())
             .registries(self)

@@ -32,6 +32,7 @@ mod identity;
 pub mod inventory;
 mod kit;
 mod linger;
+pub mod load_balancers;
 mod metrics;
 mod pages;
 mod probe;

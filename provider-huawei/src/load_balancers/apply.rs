@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use cloud_provider_api::error::Reason;
 use cloud_rest::{Executed, Kind};
-use provider_kit::{Error, Result};
+use provider_kit::{
+    Error, Result,
+    load_balancers::{POLL, Progress},
+};
 
 use super::surroundings::Memory;
 use crate::{
@@ -15,9 +18,6 @@ use crate::{
     plan::step::{Action, Made, NEW_BALANCER, NEW_EIP, NEW_IP_GROUP, NEW_PORT, Step, new_listener, new_pool},
 };
 
-/// When to look again at what the cloud is still making.
-pub(super) const POLL: Duration = Duration::from_secs(1);
-
 /// A plan being carried out.
 pub(super) struct Apply<'a> {
     pub(super) cloud: &'a Cloud,
@@ -27,23 +27,6 @@ pub(super) struct Apply<'a> {
     pub(super) made: Made,
     /// The load balancer as the cloud last showed it.
     pub(super) shown: Option<LoadBalancer>,
-}
-
-/// How far it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    Done,
-    /// The cloud is still at it.
-    Wait {
-        after: Duration,
-        what: String,
-    },
-}
-
-impl Progress {
-    pub(super) fn wait(what: impl Into<String>) -> Self {
-        Self::Wait { after: POLL, what: what.into() }
-    }
 }
 
 impl<'a> Apply<'a> {
@@ -69,7 +52,7 @@ impl<'a> Apply<'a> {
                 Err(error) => {
                     if creates && error.executed != Executed::No {
                         // It may exist: no list is believed for a while that lacks it.
-                        self.memory.lost(self.key);
+                        self.memory.creations.lost(self.key);
                     }
                     return Err(failed(&error, &what));
                 }

@@ -3,23 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cloud_provider_api::{error::Reason, v1};
-use provider_kit::{Error, Result};
+use provider_kit::{Error, Result, load_balancers::Progress};
 
-use super::{
-    apply::{Apply, Progress},
-    engine::Engine,
-    gather,
-    handle::Handle,
-    state,
-};
+use super::{apply::Apply, engine::Engine, gather, handle::Handle, state};
 use crate::{
     PROVIDER,
     annotations::Settings,
     api::nat::Rule,
     fault,
     plan::{
+        PortKey,
         dnat::{self, Candidate, Chosen, WantedRules},
-        owner::{Owner, PortKey},
+        owner::Owner,
         step::Step,
         wanted::{Place, port_key},
     },

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use cloud_provider_api::{error::Reason, v1};
-use provider_kit::{Error, Result};
+use provider_kit::{
+    Error, Result,
+    load_balancers::{Outcome, Progress, in_progress, within_quota},
+};
 
 use super::{
-    apply::{Apply, Progress},
+    apply::Apply,
     gather::{self, Search},
     handle::Handle,
     state,
@@ -39,15 +42,6 @@ pub(crate) struct Engine<'a> {
     pub(crate) key: &'a v1::LoadBalancerKey,
     /// Most load balancers the tenant may have.
     pub(crate) most: Option<u32>,
-}
-
-/// How a removal went.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outcome {
-    /// Nothing is left.
-    Deleted,
-    /// The cloud is still at it.
-    Waiting(v1::InProgress),
 }
 
 impl Engine<'_> {
@@ -91,7 +85,7 @@ impl Engine<'_> {
         }
         handle.gateway = Handle::parse(&state.handle).gateway;
         match self.delete_balancers(&DeletionHints::read(annotations, self.options)).await? {
-            Outcome::Deleted => {
+            Outcome::Deleted(_) => {
                 Ok(v1::LoadBalancerState { handle: Handle { balancers: Vec::new(), ..handle }.write(), ..state })
             }
             Outcome::Waiting(wait) => Ok(v1::LoadBalancerState {
@@ -127,12 +121,12 @@ impl Engine<'_> {
         }
         let key = self.memory_key();
         if seen.target.is_none() {
-            if let Some(wait) = self.may_show_up() {
+            if let Some(wait) = self.memory.creations.may_show_up(&key, self.key.attempted) {
                 return Ok(state::waiting(wait, &handle));
             }
             self.quota().await?;
         } else {
-            self.memory.found(&key);
+            self.memory.creations.found(&key);
         }
         let steps = plan::balancer::plan(&wanted, &seen, Some(&request.spec_hash)).map_err(gather::refused)?;
         let quiet = steps.is_empty();
@@ -157,14 +151,6 @@ impl Engine<'_> {
         }
         let ingress = state::ingress(&lb, wanted.is_proxy());
         Ok(state::ready(ingress, request.spec_hash.clone(), &handle, wanted.notes))
-    }
-
-    /// Nothing was found, which is not believed yet: something may have been made of which nobody knows.
-    fn may_show_up(&self) -> Option<Progress> {
-        let key = self.memory_key();
-        let left = self.memory.doubtful(&key).or_else(|| self.memory.lacking(&key).filter(|_| self.key.attempted))?;
-        let what = "a creation whose answer was lost may show up yet".to_owned();
-        Some(Progress::Wait { after: left.min(super::apply::POLL * 5), what })
     }
 
     /// The load balancer as it is now, read again only if nothing since has shown it.
@@ -245,15 +231,12 @@ impl Engine<'_> {
     }
 
     async fn quota(&self) -> Result<()> {
-        let Some(most) = self.most else { return Ok(()) };
-        let all = self.cloud.load_balancers().await.map_err(|error| crate::fault::of(&error))?;
-        let ours = all.iter().filter(|lb| plan::owner::owner_of(&lb.description).is_some()).count();
-        if u32::try_from(ours).unwrap_or(u32::MAX) < most {
+        if self.most.is_none() {
             return Ok(());
         }
-        let message = format!("the tenant may have {most} load balancers and has {ours}");
-        Err(Error::cloud(PROVIDER, Reason::QuotaExhausted, message)
-            .quota("load balancers", format!("{most} for the tenant")))
+        let all = self.cloud.load_balancers().await.map_err(|error| crate::fault::of(&error))?;
+        let ours = all.iter().filter(|lb| plan::owner::owner_of(&lb.description).is_some()).count();
+        within_quota(PROVIDER, self.most, ours)
     }
 
     /// The steps an ensure would take.
@@ -327,39 +310,43 @@ impl Engine<'_> {
         if self.may_have_rules(&hints)
             && let wait @ Progress::Wait { .. } = self.remove_rules(self.gateway(&hints).as_deref()).await?
         {
-            return Ok(Outcome::Waiting(state::in_progress(wait)));
+            return Ok(Outcome::Waiting(in_progress(wait)));
         }
-        if self.may_have_balancers(&hints) { self.delete_balancers(&hints).await } else { Ok(Outcome::Deleted) }
+        if self.may_have_balancers(&hints) {
+            self.delete_balancers(&hints).await
+        } else {
+            Ok(Outcome::Deleted(Vec::new()))
+        }
     }
 
     async fn delete_balancers(&self, hints: &DeletionHints) -> Result<Outcome> {
         let seen = self.seen_for_removal(hints).await?;
-        if seen.leftovers.is_empty()
-            && let Some(wait) = self.may_show_up()
-        {
-            return Ok(Outcome::Waiting(state::in_progress(wait)));
-        }
         let key = self.memory_key();
+        if seen.leftovers.is_empty()
+            && let Some(wait) = self.memory.creations.may_show_up(&key, self.key.attempted)
+        {
+            return Ok(Outcome::Waiting(in_progress(wait)));
+        }
         if seen.leftovers.iter().any(|balancer| balancer.owned) {
-            self.memory.going(&key);
+            self.memory.creations.going(&key);
         }
         if let Some(going) = seen.leftovers.iter().find(|b| b.owned && b.lb.provisioning_status == "PENDING_DELETE") {
             let wait = Progress::wait(format!("load balancer {} is being deleted", going.lb.id));
-            return Ok(Outcome::Waiting(state::in_progress(wait)));
+            return Ok(Outcome::Waiting(in_progress(wait)));
         }
         let steps = removal::plan(&self.owner(), &seen, keeps_eip(hints, &seen)).map_err(gather::refused)?;
         let mut apply = Apply::new(self.cloud, self.memory, &key);
         if let wait @ Progress::Wait { .. } = apply.run(steps).await? {
-            return Ok(Outcome::Waiting(state::in_progress(wait)));
+            return Ok(Outcome::Waiting(in_progress(wait)));
         }
         for gone in seen.leftovers.iter().filter(|balancer| balancer.owned) {
             if gather::by_id(self.cloud, &gone.lb.id).await?.is_some() {
                 let wait = Progress::wait(format!("load balancer {} is being deleted", gone.lb.id));
-                return Ok(Outcome::Waiting(state::in_progress(wait)));
+                return Ok(Outcome::Waiting(in_progress(wait)));
             }
         }
-        self.memory.found(&key);
-        Ok(Outcome::Deleted)
+        self.memory.creations.found(&key);
+        Ok(Outcome::Deleted(Vec::new()))
     }
 
     /// What the cloud shows now.

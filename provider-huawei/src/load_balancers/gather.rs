@@ -325,9 +325,5 @@ pub(super) async fn glance(cloud: &Cloud, id: &str) -> Result<Option<(LoadBalanc
 
 /// A plan's refusal in the API's words.
 pub(super) fn refused(refusal: crate::plan::Refusal) -> Error {
-    let mut error = Error::cloud(PROVIDER, refusal.reason, refusal.message);
-    if refusal.precondition {
-        error = error.with_code(tonic::Code::FailedPrecondition);
-    }
-    refusal.violations.into_iter().fold(error, |error, (field, problem)| error.violation(field, problem))
+    refusal.into_error(PROVIDER)
 }

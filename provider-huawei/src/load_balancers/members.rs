@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use cloud_provider_api::v1;
-use provider_kit::Result;
+use provider_kit::{Result, load_balancers::Progress};
 
 use super::{
-    apply::{Apply, Progress},
+    apply::Apply,
     engine::Engine,
     gather::{self, Search},
     handle::Handle,
@@ -17,9 +17,9 @@ use crate::{
     api::elb::LoadBalancer,
     fault,
     plan::{
-        Note,
+        Note, PortKey,
         balancer::{MembersOnly, members_only},
-        owner::{Claim, Owner, PortKey, port_of},
+        owner::{Claim, Owner, port_of},
         record::Record,
         seen::Balancer,
         wanted::wanted_members,

@@ -1,8 +1,9 @@
 //! What the caller is told.
 
-use cloud_provider_api::v1::{self, load_balancer_state::Phase};
+use cloud_provider_api::v1;
+use provider_kit::load_balancers::{self, Progress};
 
-use super::{apply::Progress, handle::Handle};
+use super::handle::Handle;
 use crate::{api::elb::LoadBalancer, plan::Note};
 
 /// The ways in. A public address takes the place of the virtual one.
@@ -22,25 +23,9 @@ pub(super) fn ready(
     handle: &Handle,
     notes: Vec<Note>,
 ) -> v1::LoadBalancerState {
-    v1::LoadBalancerState {
-        phase: Some(Phase::Ready(v1::Ready { ingress, spec_hash })),
-        handle: handle.write(),
-        notices: notes.into_iter().map(Into::into).collect(),
-    }
+    load_balancers::ready(ingress, spec_hash, handle.write(), notes)
 }
 
 pub(super) fn waiting(progress: Progress, handle: &Handle) -> v1::LoadBalancerState {
-    v1::LoadBalancerState {
-        phase: Some(Phase::InProgress(in_progress(progress))),
-        handle: handle.write(),
-        notices: Vec::new(),
-    }
-}
-
-pub(super) fn in_progress(progress: Progress) -> v1::InProgress {
-    let (after, message) = match progress {
-        Progress::Done => (super::apply::POLL, String::new()),
-        Progress::Wait { after, what } => (after, what),
-    };
-    v1::InProgress { poll_after: after.try_into().ok(), message }
+    load_balancers::waiting(progress, handle.write())
 }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cloud_provider_api::error::Reason;
 
 use super::{
-    Refusal, eip,
-    owner::{Claim, PortKey},
+    PortKey, Refusal, eip,
+    owner::Claim,
     ports::{Draft, Port, member_steps, record_holder},
     record::{Done, EIP_NEW, Record, digest},
     removal,

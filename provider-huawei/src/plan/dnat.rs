@@ -9,8 +9,8 @@ use cloud_provider_api::error::Reason;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Refusal,
-    owner::{Claim, Owner, PortKey, cut, field_of},
+    PortKey, Refusal,
+    owner::{Claim, Owner, cut, field_of},
     step::{Action, Step},
 };
 use crate::api::nat::{NewRule, Rule, RuleChange};

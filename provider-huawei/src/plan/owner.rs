@@ -4,6 +4,7 @@
 use cloud_provider_api::v1;
 use sha2::{Digest as _, Sha256};
 
+use super::PortKey;
 use crate::api::elb::Tag;
 
 /// Longest name and description, in characters.
@@ -37,33 +38,6 @@ pub enum Claim {
     Other(String),
     /// It says nothing.
     Unmarked,
-}
-
-/// A port of a Service: transport protocol and number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortKey {
-    /// UDP; else TCP.
-    pub udp: bool,
-    /// The number.
-    pub port: u16,
-}
-
-impl std::fmt::Display for PortKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.transport(), self.port)
-    }
-}
-
-impl PortKey {
-    /// Kubernetes' word for the protocol.
-    pub fn transport(self) -> &'static str {
-        if self.udp { "UDP" } else { "TCP" }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (transport, port) = text.split_once('/')?;
-        Some(Self { udp: transport == "UDP", port: port.parse().ok()? })
-    }
 }
 
 impl Owner {

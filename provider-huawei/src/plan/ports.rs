@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cloud_provider_api::error::Reason;
 
 use super::{
-    Refusal, adopt,
-    owner::{Claim, PortKey, port_of},
+    PortKey, Refusal, adopt,
+    owner::{Claim, port_of},
     record::{Done, Record, member_name},
     seen::Balancer,
     step::{Action, Step, new_listener, new_pool},

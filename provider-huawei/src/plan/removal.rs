@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use cloud_provider_api::error::Reason;
 
 use super::{
-    Refusal,
+    PortKey, Refusal,
     eip::unbind,
-    owner::{Claim, Owner, PortKey},
+    owner::{Claim, Owner},
     record::{EIP_NEW, Record},
     seen::{Balancer, Seen},
     step::{Action, Step},

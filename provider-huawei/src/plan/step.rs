@@ -2,7 +2,7 @@
 
 use cloud_provider_api::v1;
 
-use super::owner::PortKey;
+use super::PortKey;
 use crate::api::{
     eip,
     elb::{

@@ -15,10 +15,7 @@ pub use self::{
     listeners::{ListenerSettings, MonitorSpec, Speaks},
     members::{Place, WantedMember, wanted_members},
 };
-use super::{
-    Note, Refusal,
-    owner::{Owner, PortKey},
-};
+use super::{Note, PortKey, Refusal, owner::Owner};
 use crate::{
     annotations::{AccessList, Algorithm, Class, EipOption, Settings},
     api::elb::Persistence,

@@ -3,13 +3,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use cloud_provider_api::v1::{self, load_balancer_state::Phase};
-use provider_kit::{Error, Result};
+use provider_kit::{Error, Result, load_balancers::Outcome};
 use simulators::{
     engine::{Change, Running, Settings},
     huawei::{Huawei, NewServer, state},
 };
 
-use super::super::{Engine, Memory, Outcome};
+use super::super::{Engine, Memory};
 use crate::{
     cloud::{Cloud, PROJECT},
     config,
@@ -212,7 +212,7 @@ impl Rig {
         let mut last = String::new();
         for _ in 0..PASSES {
             match self.delete_once(service).await {
-                Ok(Outcome::Deleted) => return,
+                Ok(Outcome::Deleted(_)) => return,
                 Ok(Outcome::Waiting(wait)) => {
                     self.pass(wait.poll_after.unwrap().try_into().unwrap()).await;
                     last = wait.message;

@@ -8,7 +8,7 @@ use super::WantedPort;
 use crate::{
     annotations::{Affinity, L7Protocol, PersistenceKind, Settings},
     api::elb::Persistence,
-    plan::{Note, owner::PortKey},
+    plan::{Note, PortKey},
 };
 
 /// What a listener speaks.
@@ -129,17 +129,7 @@ pub(super) fn wanted_ports(
 
 /// Transport and number, or the field that is wrong.
 pub(crate) fn port_key(port: &v1::ServicePort) -> Result<PortKey, (&'static str, String)> {
-    let udp = match port.protocol() {
-        v1::Protocol::Tcp => false,
-        v1::Protocol::Udp => true,
-        v1::Protocol::Sctp => {
-            return Err(("protocol", "SCTP: Huawei Cloud's load balancers carry TCP and UDP only".to_owned()));
-        }
-        v1::Protocol::Unspecified => return Err(("protocol", "is unspecified or unknown".to_owned())),
-    };
-    let number = u16::try_from(port.port).ok().filter(|number| *number > 0);
-    let port = number.ok_or_else(|| ("port", format!("{} is not within 1 to 65535", port.port)))?;
-    Ok(PortKey { udp, port })
+    provider_kit::load_balancers::port_key(port, "Huawei Cloud")
 }
 
 fn speaks(key: PortKey, settings: &Settings) -> Speaks {

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::{Surroundings, WantedPort, listeners::port_key};
 use crate::{
     api::subnets::Subnet,
-    plan::{Note, Refusal, owner::PortKey},
+    plan::{Note, PortKey, Refusal},
 };
 
 /// A member.

@@ -1,0 +1,92 @@
+//! What a plan says beside its steps: why not, and what people should know.
+
+use cloud_provider_api::{error::Reason, v1};
+
+use crate::error::{Error, Result};
+
+/// Why something cannot be done: the words of the API's errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable word.
+    pub reason: Reason,
+    /// It has to change outside, though the reason usually means a wrong field.
+    pub precondition: bool,
+    /// For people.
+    pub message: String,
+    /// Fields and what is wrong with them.
+    pub violations: Vec<(String, String)>,
+}
+
+impl Refusal {
+    /// A refusal without a field.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, precondition: false, message: message.into(), violations: Vec::new() }
+    }
+
+    /// Wrong fields.
+    pub fn fields(reason: Reason, violations: Vec<(String, String)>) -> Self {
+        let told: Vec<String> = violations.iter().map(|(field, problem)| format!("{field}: {problem}")).collect();
+        Self { reason, precondition: false, message: told.join("; "), violations }
+    }
+
+    /// In the API's words. `provider`: the provider's name.
+    pub fn into_error(self, provider: &'static str) -> Error {
+        let mut error = Error::cloud(provider, self.reason, self.message);
+        if self.precondition {
+            error = error.with_code(tonic::Code::FailedPrecondition);
+        }
+        self.violations.into_iter().fold(error, |error, (field, problem)| error.violation(field, problem))
+    }
+}
+
+/// Something for people that is no failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Reason of the Event.
+    pub reason: &'static str,
+    /// Somebody should act.
+    pub warning: bool,
+    /// What and why.
+    pub message: String,
+}
+
+impl From<Note> for v1::Notice {
+    fn from(note: Note) -> Self {
+        let severity = if note.warning { v1::Severity::Warning } else { v1::Severity::Normal };
+        Self { severity: severity.into(), reason: note.reason.to_owned(), message: note.message }
+    }
+}
+
+/// Whether a tenant that has so many load balancers may have another. `most`: no limit if `None`.
+pub fn within_quota(provider: &'static str, most: Option<u32>, has: usize) -> Result<()> {
+    let Some(most) = most else { return Ok(()) };
+    if u32::try_from(has).unwrap_or(u32::MAX) < most {
+        return Ok(());
+    }
+    let message = format!("the tenant may have {most} load balancers and has {has}");
+    let limit = format!("{most} for the tenant");
+    Err(Error::cloud(provider, Reason::QuotaExhausted, message).quota("load balancers", limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_every_field() {
+        let wrong = vec![("spec.ports".to_owned(), "is empty".to_owned()), ("a".to_owned(), "b".to_owned())];
+        let error = Refusal::fields(Reason::Unsupported, wrong).into_error("mock");
+        assert_eq!((error.code(), error.message()), (tonic::Code::InvalidArgument, "spec.ports: is empty; a: b"));
+        let outside = Refusal { precondition: true, ..Refusal::new(Reason::Unsupported, "no IPv6") };
+        assert_eq!(outside.into_error("mock").code(), tonic::Code::FailedPrecondition);
+    }
+
+    #[test]
+    fn a_full_quota_is_full() {
+        assert_eq!(within_quota("mock", None, 1000), Ok(()));
+        assert_eq!(within_quota("mock", Some(2), 1), Ok(()));
+        let error = within_quota("mock", Some(2), 2).unwrap_err();
+        assert_eq!(error.reason(), Reason::QuotaExhausted);
+        assert!(error.message().contains("may have 2"), "{error}");
+    }
+}
