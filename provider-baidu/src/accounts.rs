@@ -14,6 +14,7 @@ use crate::{
     cloud::Cloud,
     config::{self, Environment, Faults},
     hints::Hints,
+    load_balancers::Memory,
     machines::{Fleet, Machines},
 };
 
@@ -25,6 +26,8 @@ pub(crate) struct Account {
     pub(crate) fleet: Fleet,
     /// What callers told of their nodes.
     pub(crate) hints: Hints,
+    /// What is remembered about its load balancers.
+    pub(crate) load_balancers: Memory,
     /// The id of its route table, once it is known.
     pub(crate) table: Mutex<Option<String>>,
     /// Held while the table is changed: a table has no version, so two writers would undo each other.
@@ -60,6 +63,7 @@ impl Account {
             cloud,
             fleet,
             hints: Hints::default(),
+            load_balancers: Memory::default(),
             table: Mutex::default(),
             table_turn: Mutex::default(),
             _watch: watch,

@@ -1,6 +1,7 @@
 //! The provider daemon for Baidu AI Cloud: CCE in the public regions and behind their gateway, the private cloud, and the edge.
 
 mod accounts;
+pub mod annotations;
 mod api;
 mod args;
 pub mod client_token;
@@ -11,8 +12,10 @@ pub mod dialect;
 pub mod endpoints;
 mod fault;
 mod hints;
+mod load_balancers;
 mod machines;
 mod nodes;
+mod plan;
 mod routes;
 mod run;
 mod service;

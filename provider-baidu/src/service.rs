@@ -2,11 +2,12 @@
 
 mod identity;
 mod instances;
+mod load_balancers;
 mod routes;
 
 use std::sync::Arc;
 
-use provider_kit::{Call, Daemon, IdentityService, Kit, Profiles, Result};
+use provider_kit::{Call, Daemon, IdentityService, Kit, Profiles, Result, load_balancers::LoadBalancerService};
 
 use crate::accounts::Account;
 
@@ -26,7 +27,11 @@ impl Provider {
 
     /// Adds all services to a daemon.
     pub(crate) fn serve(self, daemon: Daemon) -> Daemon {
-        daemon.identity(IdentityService::new(self.0.kit.clone(), self.clone())).instances(self.clone()).routes(self)
+        daemon
+            .identity(IdentityService::new(self.0.kit.clone(), self.clone()))
+            .instances(self.clone())
+            .load_balancers(LoadBalancerService::new(self.0.kit.clone(), self.clone()))
+            .routes(self)
     }
 
     /// The account profile behind a request's tenant; empty is the caller's own.

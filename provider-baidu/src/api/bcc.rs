@@ -97,7 +97,7 @@ impl Wire for Instance {
             hostname: self.hostname,
             zone: self.zone_name,
             vpc: self.vpc_id,
-            tags: self.tags.into_iter().map(Tag::pair).collect(),
+            tags: self.tags.into_iter().map(Tag::into_pair).collect(),
         }
     }
 }

@@ -15,7 +15,15 @@ pub(crate) trait Listed: DeserializeOwned {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "T: DeserializeOwned")]
 struct Wire<T> {
-    #[serde(alias = "instances", alias = "routeRules")]
+    #[serde(
+        alias = "instances",
+        alias = "routeRules",
+        alias = "blbList",
+        alias = "listenerList",
+        alias = "backendServerList"
+    )]
+    #[serde(alias = "eipList", alias = "subnets", alias = "appServerGroupList", alias = "appIpGroupList")]
+    #[serde(alias = "memberList", alias = "policyList")]
     items: Vec<T>,
     #[serde(default, deserialize_with = "or_default")]
     next_marker: String,

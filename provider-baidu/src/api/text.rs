@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// For `deserialize_with`: `null` is the default.
@@ -23,13 +23,37 @@ pub(super) fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, 
     })
 }
 
+/// For `deserialize_with`: a boolean, perhaps as a text, perhaps not said.
+pub(super) fn truth_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Bool(value) => Some(value),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    })
+}
+
+/// For `deserialize_with`: a small number, perhaps as a text; 0 if it is none.
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    Ok(number_or_none(deserializer)?.unwrap_or_default())
+}
+
+/// For `deserialize_with`: a small number, perhaps as a text, perhaps not said.
+pub(super) fn number_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    Ok(count_or_none(deserializer)?.and_then(|number| u16::try_from(number).ok()))
+}
+
+/// For `deserialize_with`: a number, perhaps as a text, perhaps not said.
+pub(super) fn count_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    })
+}
+
 /// For `deserialize_with`: a number of cards, perhaps as a text.
 pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_u64().unwrap_or_default(),
-        Value::String(text) => text.trim().parse().unwrap_or_default(),
-        _ => 0,
-    })
+    Ok(count_or_none(deserializer)?.unwrap_or_default())
 }
 
 /// The addresses among texts, in order and once each; what is empty or `-` is none.
@@ -44,9 +68,9 @@ pub(super) fn addresses<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<IpA
 }
 
 /// A tag as the cloud writes it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Tag {
+pub(crate) struct Tag {
     #[serde(deserialize_with = "or_default")]
     tag_key: String,
     #[serde(deserialize_with = "or_default")]
@@ -54,7 +78,16 @@ pub(super) struct Tag {
 }
 
 impl Tag {
-    pub(super) fn pair(self) -> (String, String) {
+    pub(crate) fn new(key: &str, value: &str) -> Self {
+        Self { tag_key: key.to_owned(), tag_value: value.to_owned() }
+    }
+
+    /// Key and value.
+    pub(crate) fn pair(&self) -> (&str, &str) {
+        (&self.tag_key, &self.tag_value)
+    }
+
+    pub(super) fn into_pair(self) -> (String, String) {
         (self.tag_key, self.tag_value)
     }
 }

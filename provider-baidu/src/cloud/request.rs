@@ -74,6 +74,12 @@ impl<'a> Request<'a> {
         self.query("clientToken", client_token(&parts)).effect(Effect::RepeatableWrite)
     }
 
+    /// Tells the cloud this call from any other: repeats of it are the same call, and the same said later is another.
+    pub fn once(self) -> Self {
+        let token = uuid::Uuid::new_v4().to_string();
+        self.query("clientToken", token).effect(Effect::RepeatableWrite)
+    }
+
     /// Sets the body.
     pub fn body(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {

@@ -4,7 +4,7 @@ use cloud_provider_api::v1::{self, Capability, Limits};
 use provider_kit::{Caller, Describe, ProviderInfo, Result, inventory::PROVIDED_NODE_IP};
 
 use super::Provider;
-use crate::{PROVIDER, hints::NODE_ANNOTATIONS, nodes::provider_id};
+use crate::{PROVIDER, annotations, hints::NODE_ANNOTATIONS, nodes::provider_id};
 
 /// Most nodes in one request: as many machines as one page of a listing holds.
 pub(super) const MAX_INSTANCES: u32 = 1000;
@@ -15,7 +15,13 @@ pub(super) const MAX_ROUTES: u32 = 50;
 impl Describe for Provider {
     async fn describe(&self, caller: &Caller) -> Result<ProviderInfo> {
         let served = self.0.accounts.for_caller(caller)?;
-        let mut capabilities = vec![Capability::Instances];
+        let mut capabilities = vec![
+            Capability::Instances,
+            Capability::LoadBalancers,
+            Capability::LoadBalancerPlan,
+            Capability::LoadBalancerList,
+            Capability::MemberDrain,
+        ];
         if served[0].cloud.config().profile.features.routes {
             capabilities.push(Capability::Routes);
         }
@@ -34,7 +40,14 @@ impl Describe for Provider {
             accounts: accounts.collect(),
             capabilities,
             limits: Limits { max_instances: Some(MAX_INSTANCES), max_routes: Some(MAX_ROUTES), ..Limits::default() },
-            annotation_prefixes: [NODE_ANNOTATIONS, PROVIDED_NODE_IP].map(str::to_owned).to_vec(),
+            annotation_prefixes: [
+                NODE_ANNOTATIONS,
+                PROVIDED_NODE_IP,
+                annotations::PREFIXES[0],
+                annotations::PREFIXES[1],
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         })
     }
 }

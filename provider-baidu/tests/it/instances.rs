@@ -15,10 +15,18 @@ async fn the_daemon_says_who_it_is_and_what_it_can_do() {
         ("baiducloud", &["cce".to_owned(), String::new()][..])
     );
     assert_eq!((told.accounts[0].id.as_str(), told.accounts[0].region.as_str()), ("cce-demo0001", "bj"));
-    assert_eq!(told.capabilities, [i32::from(Capability::Instances), i32::from(Capability::Routes)]);
+    let always = [
+        Capability::Instances,
+        Capability::LoadBalancers,
+        Capability::LoadBalancerPlan,
+        Capability::LoadBalancerList,
+        Capability::MemberDrain,
+    ]
+    .map(i32::from);
+    assert_eq!(told.capabilities, [&always[..], &[i32::from(Capability::Routes)]].concat());
     assert_eq!(rig.cloud.lock().calls.len(), 0, "a handshake costs no call");
     let edge = Rig::with(|config, _| config["Profile"] = json!("edge")).await;
-    assert_eq!(edge.handshake().await.capabilities, [i32::from(Capability::Instances)]);
+    assert_eq!(edge.handshake().await.capabilities, always);
 }
 
 #[tokio::test]

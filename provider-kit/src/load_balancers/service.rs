@@ -70,7 +70,9 @@ impl<B: Balancers> LoadBalancerService<B> {
     fn engine(&self, call: &Call, key: Option<v1::LoadBalancerKey>, hash: Option<&str>) -> Result<(String, B::Engine)> {
         let mut checker = Checker::default();
         checker.key(key.as_ref());
-        hash.into_iter().for_each(|hash| checker.text("spec_hash", hash, 1..=64));
+        if let Some(hash) = hash {
+            checker.text("spec_hash", hash, 1..=64);
+        }
         checker.finish()?;
         let key = key.unwrap_or_default();
         call.caller.cluster(key.cluster.as_ref())?;

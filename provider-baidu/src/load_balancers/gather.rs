@@ -1,0 +1,262 @@
+//! Reads what the cloud has for one Service.
+//!
+//! Absence is proven by id: a load balancer that the caller's handle names is asked for by its id. Only where that leads to none of ours
+//! are all of the account's looked through, of which there are few: one page holds them.
+
+use std::collections::BTreeSet;
+
+use cloud_provider_api::error::Reason;
+use futures::future::{try_join, try_join_all};
+use provider_kit::{Error, Result};
+
+use super::handle::Handle;
+use crate::{
+    PROVIDER,
+    api::balancers::{Kind, LoadBalancer},
+    cloud::Cloud,
+    fault,
+    plan::{
+        PortKey,
+        owner::{Claim, Hints, Owner},
+        record::{Record, Shares},
+        seen::{Balancer, Seen},
+        wanted::{Named, Wanted, WantedEip},
+    },
+};
+
+/// What to look for.
+#[derive(Clone, Debug)]
+pub(super) struct Search<'a> {
+    pub(super) owner: &'a Owner,
+    pub(super) handle: &'a Handle,
+    /// The load balancer an annotation names.
+    pub(super) named: Option<&'a Named>,
+    pub(super) hints: Hints<'a>,
+    /// The kinds there are.
+    pub(super) kinds: &'a [Kind],
+    /// Look through all, whatever the ids lead to.
+    pub(super) all: bool,
+}
+
+/// Load balancers that may matter, without what hangs on them.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Ours by the cloud's record.
+    pub(super) owned: Vec<LoadBalancer>,
+    /// The user's that an annotation names.
+    pub(super) existing: Option<LoadBalancer>,
+    /// Others that the handle names: they may carry things of ours.
+    pub(super) former: Vec<LoadBalancer>,
+    /// All of the account's, if they were looked through.
+    pub(super) all: Option<Vec<LoadBalancer>>,
+    /// The one that was ours and is gone.
+    pub(super) gone: String,
+}
+
+/// `None`: the cloud says that it is not there.
+pub(super) async fn by_id(cloud: &Cloud, kind: Kind, id: &str) -> Result<Option<LoadBalancer>> {
+    match cloud.load_balancer(kind, id).await {
+        Ok(lb) => Ok(Some(lb)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(fault::of(&error)),
+    }
+}
+
+/// One whose kind is not known.
+async fn of_any_kind(cloud: &Cloud, kinds: &[Kind], id: &str) -> Result<Option<LoadBalancer>> {
+    for kind in kinds {
+        if let Some(lb) = by_id(cloud, *kind, id).await? {
+            return Ok(Some(lb));
+        }
+    }
+    Ok(None)
+}
+
+/// Finds load balancers, with as few reads as will do.
+pub(super) async fn search(cloud: &Cloud, search: &Search<'_>) -> Result<Found> {
+    let mut found = Found::default();
+    for (kind, id) in &search.handle.0 {
+        let Some(lb) = by_id(cloud, *kind, id).await? else {
+            if found.gone.is_empty() {
+                found.gone.clone_from(id);
+            }
+            continue;
+        };
+        let is_named = search.named.is_some_and(|named| named.id == *id);
+        match search.owner.claim_balancer(&lb, &search.hints) {
+            Claim::Ours => found.owned.push(lb),
+            Claim::Other(mark) if is_named => return Err(not_ours(search.named, &lb, &mark)),
+            Claim::Unmarked if is_named => found.existing = Some(lb),
+            // Users can write the handle: what is another's is not ours to look at.
+            Claim::Other(_) => {}
+            Claim::Unmarked => found.former.push(lb),
+        }
+    }
+    if let Some(named) = search.named.filter(|named| search.handle.kind_of(&named.id).is_none()) {
+        by_name(cloud, search, named, &mut found).await?;
+    }
+    let served = found.existing.is_some() || !found.owned.is_empty();
+    if search.all || !served {
+        let listed = try_join_all(search.kinds.iter().map(|kind| cloud.load_balancers(*kind)));
+        let all: Vec<LoadBalancer> = listed.await.map_err(|error| fault::of(&error))?.into_iter().flatten().collect();
+        for lb in &all {
+            let known = found.owned.iter().chain(&found.existing).any(|other| other.id == lb.id);
+            if !known && search.owner.claim_balancer(lb, &search.hints) == Claim::Ours {
+                found.former.retain(|other| other.id != lb.id);
+                found.owned.push(lb.clone());
+            }
+        }
+        found.all = Some(all);
+    }
+    if let [one, other, ..] = &*found.owned {
+        let message = format!(
+            "two load balancers carry the key of this Service, {} ({}) and {} ({}): delete the wrong one at the cloud",
+            one.id, one.name, other.id, other.name
+        );
+        return Err(Error::cloud(PROVIDER, Reason::DuplicateKey, message));
+    }
+    Ok(found)
+}
+
+/// The one an annotation names.
+async fn by_name(cloud: &Cloud, search: &Search<'_>, named: &Named, found: &mut Found) -> Result<()> {
+    let Some(lb) = of_any_kind(cloud, search.kinds, &named.id).await? else {
+        // The Go provider wrote its own load balancer's id there, too: another takes the place of one that is gone.
+        if search.hints.added == Some(named.id.as_str()) {
+            if found.gone.is_empty() {
+                found.gone.clone_from(&named.id);
+            }
+            return Ok(());
+        }
+        let problem = format!("{}: there is no such load balancer", named.id);
+        return Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, format!("{}: {problem}", named.key))
+            .violation(format!("annotations[{}]", named.key), problem));
+    };
+    match search.owner.claim_balancer(&lb, &search.hints) {
+        Claim::Ours => found.owned.push(lb),
+        Claim::Unmarked => found.existing = Some(lb),
+        Claim::Other(mark) => return Err(not_ours(Some(named), &lb, &mark)),
+    }
+    Ok(())
+}
+
+fn not_ours(named: Option<&Named>, lb: &LoadBalancer, mark: &str) -> Error {
+    let key = named.map_or("", |named| named.key);
+    Error::cloud(PROVIDER, Reason::NotOurs, format!("{key}: load balancer {} ({}) belongs to {mark}", lb.id, lb.name))
+}
+
+/// Reads what hangs on a load balancer. `keys`: the ports whose policies matter.
+pub(super) async fn whole(
+    cloud: &Cloud,
+    owner: &Owner,
+    lb: LoadBalancer,
+    is_ours: bool,
+    keys: &BTreeSet<PortKey>,
+) -> Result<Balancer> {
+    let (kind, id) = (lb.kind, lb.id.clone());
+    let mut balancer = Balancer { lb, owned: is_ours, ..Balancer::default() };
+    if kind == Kind::Plain {
+        let read = Box::pin(try_join(cloud.listeners(kind, &id), cloud.backends(&id)));
+        (balancer.listeners, balancer.backends) = read.await.map_err(|error| fault::of(&error))?;
+        return Ok(balancer);
+    }
+    let read = Box::pin(try_join(cloud.listeners(kind, &id), cloud.groups(kind, &id)));
+    (balancer.listeners, balancer.groups) = read.await.map_err(|error| fault::of(&error))?;
+    for group in balancer.groups.iter_mut().filter(|group| owner.claim(&group.desc) == Claim::Ours) {
+        group.members = cloud.group_members(kind, &id, &group.id).await.map_err(|error| fault::of(&error))?;
+    }
+    for key in keys.iter().filter(|key| balancer.listeners.iter().any(|listener| listener.key() == Some(**key))) {
+        let policies = cloud.policies(kind, &id, *key).await.map_err(|error| fault::of(&error))?;
+        balancer.policies.insert(*key, policies);
+    }
+    Ok(balancer)
+}
+
+/// All that an ensure has to know, with what it was found by.
+pub(super) async fn for_ensure(cloud: &Cloud, search_for: &Search<'_>, wanted: &Wanted) -> Result<(Seen, Found)> {
+    let owner = &wanted.owner;
+    let mut found = search(cloud, search_for).await?;
+    let keys: BTreeSet<PortKey> = wanted.ports.iter().map(|port| port.key).collect();
+    let mut seen = Seen::default();
+    if let Some(lb) = found.existing.take() {
+        seen.target = Some(whole(cloud, owner, lb, false, &keys).await?);
+    }
+    for lb in found.owned.drain(..) {
+        let balancer = whole(cloud, owner, lb, true, &keys).await?;
+        if seen.target.is_none() { seen.target = Some(balancer) } else { seen.leftovers.push(balancer) }
+    }
+    for lb in found.former.drain(..) {
+        seen.leftovers.extend(former(cloud, owner, lb).await?);
+    }
+    let named = match &wanted.eip {
+        WantedEip::Existing(ip) => Some(ip.as_str()),
+        _ => None,
+    };
+    let unbound = seen.target.as_ref().is_some_and(|target| target.public_ip().is_none());
+    let creates = wanted.eip == WantedEip::Made && unbound;
+    eips(cloud, &mut seen, named, creates).await?;
+    Ok((seen, found))
+}
+
+/// All that a removal has to know.
+pub(super) async fn for_removal(cloud: &Cloud, search_for: &Search<'_>, public: bool) -> Result<(Seen, Found)> {
+    let owner = search_for.owner;
+    // What is another's or is gone is nothing to be refused: it is left alone.
+    let by_mark = Search { named: None, ..search_for.clone() };
+    let mut found = search(cloud, &by_mark).await?;
+    if let Some(named) = search_for.named
+        && !found.former.iter().chain(&found.owned).any(|lb| lb.id == named.id)
+        && let Some(lb) = of_any_kind(cloud, search_for.kinds, &named.id).await?
+        && owner.claim_balancer(&lb, &search_for.hints) == Claim::Unmarked
+    {
+        found.former.push(lb);
+    }
+    let mut seen = Seen::default();
+    for lb in found.owned.drain(..) {
+        seen.leftovers.push(whole(cloud, owner, lb, true, &BTreeSet::new()).await?);
+    }
+    for lb in found.former.drain(..) {
+        seen.leftovers.extend(former(cloud, owner, lb).await?);
+    }
+    let unbound = seen.leftovers.iter().all(|balancer| balancer.public_ip().is_none());
+    eips(cloud, &mut seen, None, public && unbound).await?;
+    Ok((seen, found))
+}
+
+/// One that may carry things of ours. It is not ours itself.
+async fn former(cloud: &Cloud, owner: &Owner, lb: LoadBalancer) -> Result<Option<Balancer>> {
+    if lb.kind == Kind::Plain && Shares::read(&lb.desc).get(owner).is_none() {
+        return Ok(None);
+    }
+    let balancer = whole(cloud, owner, lb, false, &BTreeSet::new()).await?;
+    let ours =
+        balancer.lb.kind == Kind::Plain || balancer.groups.iter().any(|group| owner.claim(&group.desc) == Claim::Ours);
+    Ok(ours.then_some(balancer))
+}
+
+/// Reads the addresses that matter: those bound and recorded and named, or all if one may be there that nothing names.
+async fn eips(cloud: &Cloud, seen: &mut Seen, named: Option<&str>, all: bool) -> Result<()> {
+    if all {
+        for eip in cloud.eips().await.map_err(|error| fault::of(&error))? {
+            // Its own record is the first to say that it is bound.
+            for balancer in seen.target.iter_mut().chain(&mut seen.leftovers) {
+                if balancer.lb.id == eip.instance_id && balancer.public_ip().is_none() {
+                    balancer.lb.public_ip.clone_from(&eip.ip);
+                }
+            }
+            seen.eips.insert(eip.ip.clone(), eip);
+        }
+        return Ok(());
+    }
+    let mut ips: BTreeSet<String> = named.map(ToOwned::to_owned).into_iter().collect();
+    for balancer in seen.target.iter().chain(&seen.leftovers).filter(|balancer| balancer.lb.kind != Kind::Edge) {
+        ips.extend(balancer.public_ip().map(ToOwned::to_owned));
+        if balancer.owned {
+            ips.extend(Record::read(&balancer.lb.desc).eip);
+        }
+    }
+    for eip in try_join_all(ips.iter().map(|ip| cloud.eip(ip))).await.map_err(|error| fault::of(&error))? {
+        seen.eips.extend(eip.map(|eip| (eip.ip.clone(), eip)));
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! What is remembered for an account. Nothing that a restart may not forget.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use cloud_rest::Error;
+use provider_kit::load_balancers::Creations;
+use tokio::time::Instant;
+
+use crate::{api::subnets::Subnet, cloud::Cloud};
+
+/// How long the subnets are taken to be what they were: their free addresses change.
+const FRESH: Duration = Duration::from_mins(1);
+
+type Subnets = Option<(Instant, String, Arc<Vec<Subnet>>)>;
+
+/// Shared by all calls for an account.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    subnets: tokio::sync::Mutex<Subnets>,
+    /// Creations of which nobody knows how they ended.
+    pub(super) creations: Creations,
+    /// Addresses the cloud said it had made, and did not know when they were to be bound: the answer to a repeated call can be about
+    /// one that was released since.
+    dead_eips: Mutex<HashMap<String, String>>,
+}
+
+impl Memory {
+    /// The subnets of a VPC.
+    pub(super) async fn subnets(&self, cloud: &Cloud, vpc: &str) -> Result<Arc<Vec<Subnet>>, Error> {
+        // Held while reading: one reading serves all who wait.
+        let mut known = self.subnets.lock().await;
+        if let Some((at, of, subnets)) = &*known
+            && of == vpc
+            && at.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(subnets));
+        }
+        let fresh = Arc::new(cloud.subnets(vpc).await?);
+        *known = Some((Instant::now(), vpc.to_owned(), Arc::clone(&fresh)));
+        Ok(fresh)
+    }
+
+    pub(super) fn eip_is_dead(&self, key: &str, ip: &str) {
+        self.dead_eips.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), ip.to_owned());
+    }
+
+    pub(super) fn dead_eip(&self, key: &str) -> Option<String> {
+        self.dead_eips.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// The Service is done with.
+    pub(super) fn forget(&self, key: &str) {
+        self.dead_eips.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
