@@ -15,6 +15,7 @@ use testkit::{ControlPlane, manifests};
 
 const RBAC: &str = "rbac.yaml";
 const HUAWEI: &str = "huawei.yaml";
+const BAIDU: &str = "baidu.yaml";
 pub(crate) const SIDECAR: &str = "sidecar.yaml";
 pub(crate) const REMOTE: &str = "remote/controller.yaml";
 const ACCOUNT: &str = "system:serviceaccount:kube-system:cloud-controller-manager";
@@ -68,12 +69,12 @@ fn every_manifest_is_known_here() {
         }
     }
     found.sort();
-    assert_eq!(found, [HUAWEI, RBAC, REMOTE, SIDECAR], "a manifest that no test applies");
+    assert_eq!(found, [BAIDU, HUAWEI, RBAC, REMOTE, SIDECAR], "a manifest that no test applies");
 }
 
 #[test]
 fn the_token_is_in_the_controllers_container_only() {
-    for name in [SIDECAR, REMOTE, HUAWEI] {
+    for name in [SIDECAR, REMOTE, HUAWEI, BAIDU] {
         let pod = pod(name);
         assert_eq!(pod.automount_service_account_token, Some(false), "{name}: every container would get the token");
         let tokens = volumes(&pod, holds_a_token);
@@ -87,7 +88,7 @@ fn the_token_is_in_the_controllers_container_only() {
 
 #[test]
 fn the_two_containers_share_the_sockets_folder_and_nothing_else() {
-    for name in [SIDECAR, HUAWEI] {
+    for name in [SIDECAR, HUAWEI, BAIDU] {
         let pod = pod(name);
         let (controller, provider) = (container(&pod, "controller"), container(&pod, "provider"));
         let shared: BTreeSet<&str> = mounts(controller).intersection(&mounts(provider)).copied().collect();
@@ -115,16 +116,18 @@ fn the_two_containers_share_the_sockets_folder_and_nothing_else() {
 
 #[test]
 fn the_clouds_credentials_are_in_the_daemons_container_only() {
-    let pod = pod(HUAWEI);
-    let secrets = volumes(&pod, |volume| volume.secret.is_some());
-    assert_eq!(secrets, ["cloud-config"].into());
-    assert!(mounts(container(&pod, "controller")).is_disjoint(&secrets));
-    assert!(mounts(container(&pod, "provider")).is_superset(&secrets));
+    for (name, expected) in [(HUAWEI, &["cloud-config"][..]), (BAIDU, &["cce-plugin-token", "cloud-config"])] {
+        let pod = pod(name);
+        let secrets = volumes(&pod, |volume| volume.secret.is_some());
+        assert_eq!(secrets, expected.iter().copied().collect(), "{name}");
+        assert!(mounts(container(&pod, "controller")).is_disjoint(&secrets), "{name}");
+        assert!(mounts(container(&pod, "provider")).is_superset(&secrets), "{name}");
+    }
 }
 
 #[test]
 fn every_container_runs_with_as_little_as_it_can() {
-    for name in [SIDECAR, REMOTE, HUAWEI] {
+    for name in [SIDECAR, REMOTE, HUAWEI, BAIDU] {
         let pod = pod(name);
         let context = pod.security_context.as_ref().expect("the pod has a security context");
         assert_eq!(context.run_as_non_root, Some(true), "{name}");
@@ -167,7 +170,7 @@ async fn an_apiserver_takes_every_manifest() {
     let plane = ControlPlane::builder().start().await.expect("started");
     let client = plane.client().await.expect("client");
     // Each is applied over the one before: they are one Deployment, run in another way.
-    for name in [RBAC, SIDECAR, REMOTE, HUAWEI] {
+    for name in [RBAC, SIDECAR, REMOTE, HUAWEI, BAIDU] {
         manifests::apply(&client, &text(name)).await.unwrap_or_else(|error| panic!("{name}: {error:#}"));
     }
 
