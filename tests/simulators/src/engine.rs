@@ -9,6 +9,7 @@ mod faults;
 mod halt;
 mod journal;
 mod knobs;
+mod leases;
 pub mod paging;
 mod request;
 mod server;
@@ -31,12 +32,13 @@ pub use faults::{Effect, Match, Rule, RuleInForce};
 pub use halt::{HaltState, LastAnswer};
 pub use journal::CallRecord;
 pub use knobs::{Change, Knobs, Limits, Rate};
+pub use leases::Leases;
 pub use request::Request;
 pub use server::{Running, Settings};
 pub use service::{Handler, Refuse, Route, Service};
 pub use simulator::{Connections, Simulator};
 pub use table::Table;
-pub use traffic::{Frontend, Probe, Sources};
+pub use traffic::{Frontend, Probe, Sources, by_weight};
 
 /// How listings look to a call.
 #[derive(Clone, Copy, Debug)]

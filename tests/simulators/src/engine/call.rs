@@ -105,10 +105,19 @@ impl<S> Call<'_, S> {
     /// The objects of a table as a listing shows them: late by the cloud's lag, cut when a fault says so. Every list call
     /// goes through here; calls that name one object read the table itself, which is always right.
     pub fn list<'t, T: Clone>(&self, table: &'t Table<T>, wanted: impl Fn(&T) -> bool) -> Vec<&'t T> {
-        let mut found: Vec<_> = table.seen_at(self.listing.as_of).filter(|object| wanted(object)).collect();
+        self.shown(table.seen_at(self.listing.as_of).filter(|object| wanted(object)).collect())
+    }
+
+    /// An object whose parts are listed, as late as [`list`](Self::list) is: what parts it shows goes through [`shown`](Self::shown).
+    pub fn seen<'t, T: Clone>(&self, table: &'t Table<T>, id: &str) -> Option<&'t T> {
+        table.seen(id, self.listing.as_of)
+    }
+
+    /// The rows of a listing that are shown: fewer when a fault says so.
+    pub fn shown<T>(&self, mut rows: Vec<T>) -> Vec<T> {
         if let Some(keep) = self.listing.keep {
-            found.truncate(keep);
+            rows.truncate(keep);
         }
-        found
+        rows
     }
 }

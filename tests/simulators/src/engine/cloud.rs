@@ -48,6 +48,34 @@ pub trait Cloud: std::fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Caller, Problem>;
 
+    /// The answer to a call that says by itself (a client token) that it was made before. Asked before a changing call is executed;
+    /// what is answered here is not executed again.
+    ///
+    /// # Errors
+    /// When the call cannot be the one it says it is.
+    fn recall(
+        &self,
+        _state: &mut Self::State,
+        _caller: &Caller,
+        _request: &Request,
+        _target: Target<'_>,
+        _now: Timestamp,
+    ) -> Result<Option<Answer>, Problem> {
+        Ok(None)
+    }
+
+    /// Keeps the answer to a changing call that was executed, for [`recall`](Self::recall).
+    fn remember(
+        &self,
+        _state: &mut Self::State,
+        _caller: &Caller,
+        _request: &Request,
+        _target: Target<'_>,
+        _answer: &Answer,
+        _now: Timestamp,
+    ) {
+    }
+
     /// Puts a problem of a request that met no service.
     fn refuse(&self, problem: &Problem, request_id: &str) -> Answer;
 

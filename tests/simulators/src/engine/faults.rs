@@ -40,6 +40,13 @@ pub enum Effect {
         #[serde(default)]
         retry_after: Option<u64>,
     },
+    /// Executed all the same, and then refused in the service's own shape.
+    RefuseAfter {
+        /// Status.
+        status: u16,
+        /// The cloud's code.
+        code: String,
+    },
     /// Answered with this body as it is, in place of the service; nothing is executed.
     Answer {
         /// Status.

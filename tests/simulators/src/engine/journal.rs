@@ -23,7 +23,7 @@ pub struct CallRecord {
     pub query: Vec<(String, String)>,
     /// Whether the call is one that changes something.
     pub mutating: bool,
-    /// Whether its handler ran and did what was asked.
+    /// Whether its handler ran and did what was asked; not so when it was known for the repetition of an earlier call.
     pub executed: bool,
     /// Status that was answered, or would have been had the answer not been lost. `None`: there was no answer to give.
     pub status: Option<u16>,

@@ -32,6 +32,29 @@ pub fn by_marker<T>(
     Ok(cut(rows, id_of, start, limit))
 }
 
+/// A page that starts where a marker says that is none of the rows' ids and nothing to be read by callers. It names the last row that
+/// was shown, and its place for the case that it is gone.
+pub fn by_opaque_marker<T>(
+    rows: Vec<T>,
+    id_of: impl Fn(&T) -> &str,
+    marker: Option<&str>,
+    limit: usize,
+) -> Result<Page<T>, Problem> {
+    let start = match marker {
+        None => 0,
+        Some(marker) => {
+            let unknown = || Problem::bad_parameter("marker", format!("{marker} is not one that was given out"));
+            let text = hex::decode(marker).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unknown)?;
+            let (place, id) = text.split_once(' ').ok_or_else(unknown)?;
+            let place = place.parse::<usize>().map_err(|_| unknown())?;
+            rows.iter().position(|row| id_of(row) == id).map_or(place, |at| at + 1)
+        }
+    };
+    let mut page = cut(rows, id_of, start, limit);
+    page.next = page.next.map(|id| hex::encode(format!("{} {id}", start + page.rows.len())));
+    Ok(page)
+}
+
 /// The page of a number, counted from 1.
 pub fn by_number<T>(rows: Vec<T>, id_of: impl Fn(&T) -> &str, number: usize, size: usize) -> Page<T> {
     let start = number.saturating_sub(1).saturating_mul(size);
@@ -91,5 +114,25 @@ mod tests {
     #[test]
     fn a_marker_that_is_no_row_is_refused() {
         assert!(by_marker(ROWS.to_vec(), |row| row, Some("x"), 2).is_err());
+        for marker in ["b", "x", "00", &hex::encode("b"), &hex::encode("two b")] {
+            assert!(by_opaque_marker(ROWS.to_vec(), |row| row, Some(marker), 2).is_err(), "{marker}");
+        }
+    }
+
+    #[test]
+    fn an_opaque_marker_leads_on_even_when_its_row_is_gone() {
+        let opaque = |rows: &[&'static str], marker: Option<&str>| {
+            by_opaque_marker(rows.to_vec(), |row| row, marker, 2).unwrap()
+        };
+        let first = opaque(&ROWS, None);
+        assert!(first.next.as_ref().is_some_and(|next| !ROWS.contains(&next.as_str())));
+        assert_eq!(opaque(&ROWS, first.next.as_deref()).rows, ["c", "d"]);
+        assert_eq!(opaque(&["a", "c", "b", "d"], first.next.as_deref()).rows, ["d"]);
+        assert_eq!(opaque(&["a", "c", "d", "e"], first.next.as_deref()).rows, ["d", "e"]);
+        let second = opaque(&ROWS, first.next.as_deref());
+        assert_eq!(
+            opaque(&ROWS, second.next.as_deref()),
+            Page { rows: vec!["e"], next: None, previous: Some("e".to_owned()), total: 5 }
+        );
     }
 }

@@ -225,6 +225,7 @@ impl<C: Cloud> Simulator<C> {
     /// Where on loopback a listener of a load balancer can be reached. `None`: nothing is carried there.
     pub fn reach(&self, address: std::net::IpAddr, port: u16) -> Option<std::net::SocketAddr> {
         let mut world = self.world();
+        self.cloud.settle(&mut world.state, self.now());
         self.carry(&mut world);
         world.traffic.as_ref()?.reach(address, port)
     }
@@ -349,8 +350,10 @@ impl<C: Cloud> Simulator<C> {
                 (Err(Problem::refused(*status, code, message)), *retry_after)
             }
             _ => {
-                let reply = self.execute(world, record, request, found, verdict);
-                record.executed = reply.is_ok();
+                let mut reply = self.execute(world, record, request, found, verdict);
+                if let (Ok(_), Some(Effect::RefuseAfter { status, code })) = (&reply, &verdict.effect) {
+                    reply = Err(Problem::refused(*status, code, "It was carried out all the same."));
+                }
                 let throttled = matches!(reply, Err(Problem::Throttled { .. }));
                 (reply, (throttled && world.knobs.limits.retry_after).then_some(1))
             }
@@ -393,21 +396,31 @@ impl<C: Cloud> Simulator<C> {
         if let Some((key, _)) = request.query.iter().find(|(key, _)| !route.knows(key)) {
             return Err(Problem::UnknownParameter(key.clone()));
         }
+        let known = caller.clone().filter(|_| route.mutating);
+        if let Some(known) = &known
+            && let Some(answer) = self.cloud.recall(&mut world.state, known, request, target, now)?
+        {
+            return Ok(answer);
+        }
         let lag = Duration::from_millis(world.knobs.lag_ms);
-        let reply = (route.handler)(&mut Call {
+        let answer = (route.handler)(&mut Call {
             state: &mut world.state,
             now,
             caller,
             request,
             request_id: &record.request_id,
-            parameters,
+            parameters: parameters.clone(),
             knobs: &world.knobs,
             listing: verdict.listing(now, lag),
-        });
+        })?;
+        record.executed = true;
+        if let Some(known) = &known {
+            self.cloud.remember(&mut world.state, known, request, target, &answer, now);
+        }
         if route.mutating {
             self.carry(world);
         }
-        reply
+        Ok(answer)
     }
 }
 

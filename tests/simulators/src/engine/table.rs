@@ -77,6 +77,11 @@ impl<T: Clone> Table<T> {
         self.entries.values().filter_map(move |entry| entry.seen_at(at))
     }
 
+    /// An object that is there now, as it was at a moment. `None`: it is gone, or was not there yet.
+    pub fn seen(&self, id: &str, at: Timestamp) -> Option<&T> {
+        self.entries.get(self.places.get(id)?)?.seen_at(at)
+    }
+
     /// Adds an object. What was seeded and not made by a call is added at [`Timestamp::MIN`]: no listing is late for it.
     ///
     /// # Panics
@@ -157,6 +162,9 @@ mod tests {
             assert_eq!(seen(&table, second), expected, "at {second}");
         }
         assert_eq!(table.get("a"), None, "by id it is up to date");
+        assert_eq!(table.seen("a", at(25)), None, "what is gone has no parts to list");
+        *table.change(at(40), "seeded").unwrap() = "changed";
+        assert_eq!((table.seen("seeded", at(39)), table.seen("seeded", at(40))), (Some(&"seeded"), Some(&"changed")));
     }
 
     #[test]

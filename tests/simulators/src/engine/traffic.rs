@@ -52,6 +52,20 @@ pub struct Frontend {
     pub affinity: Option<Duration>,
 }
 
+/// Members as often as their weights say, turn by turn, so that a member's share is spread over the round. Weight 0 takes no turn.
+pub fn by_weight(members: &[(SocketAddr, u32)]) -> Vec<SocketAddr> {
+    let weights = members.iter().map(|(_, weight)| *weight).filter(|weight| *weight > 0);
+    let common = weights.reduce(common_divisor).unwrap_or(1);
+    let most = members.iter().map(|(_, weight)| weight / common).max().unwrap_or_default();
+    let turns = (0..most)
+        .flat_map(|turn| members.iter().filter(move |(_, weight)| turn < weight / common).map(|(address, _)| *address));
+    turns.collect()
+}
+
+fn common_divisor(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
 /// The traffic of a cloud.
 #[derive(Debug)]
 pub(crate) struct Traffic {
@@ -219,6 +233,14 @@ mod tests {
         traffic.apply(vec![other]);
         assert_eq!(traffic.reach(address, 8080), None);
         assert!(TcpStream::connect(at).await.is_err());
+    }
+
+    #[test]
+    fn weights_are_turns_of_a_round() {
+        let [a, b, c] = [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        assert_eq!(by_weight(&[(a, 100), (b, 50), (c, 0)]), [a, b, a]);
+        assert_eq!(by_weight(&[(a, 0)]), []);
+        assert_eq!(by_weight(&[]), []);
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! Everything the cloud holds, and the small world it starts with.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::{IpAddr, Ipv4Addr},
-};
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
@@ -22,7 +19,7 @@ use super::{
     },
     server::Server,
 };
-use crate::engine::Table;
+use crate::engine::{Leases, Table};
 
 /// Access key of the account that is there from the start.
 pub const ACCESS_KEY: &str = "HWSIMULATEDACCESSKEY";
@@ -88,10 +85,7 @@ pub struct State {
     pub clusters: Clusters,
     /// Addresses in use, by subnet.
     #[serde(skip)]
-    leases: HashSet<(String, IpAddr)>,
-    /// Where the next free address of a subnet is looked for.
-    #[serde(skip)]
-    cursors: HashMap<String, u32>,
+    leases: Leases,
     #[serde(skip)]
     ids: u64,
 }
@@ -140,8 +134,7 @@ impl State {
             elb: Elb::in_region(&cloud.region),
             nat: Nat::default(),
             clusters: Clusters::default(),
-            leases: HashSet::new(),
-            cursors: HashMap::new(),
+            leases: Leases::default(),
             ids: 0,
         };
         state.add_account(DOMAIN, PROJECT, ACCESS_KEY, SECRET_KEY);
@@ -230,7 +223,8 @@ impl State {
             neutron_subnet_id: neutron_subnet_id.to_owned(),
             ipv6,
         };
-        self.leases.insert((id.to_owned(), gateway_ip.into()));
+        // The first of its addresses is free.
+        let _ = self.leases.take(id, cidr, Some(gateway_ip));
         self.subnets.insert(now, id, subnet);
         let default = self.route_tables.iter().find(|table| table.vpc_id == vpc_id && table.default);
         if let Some(table) = default.map(|table| table.id.clone())
@@ -276,7 +270,7 @@ impl State {
         let subnet =
             self.subnets.get(new.subnet_id).ok_or_else(|| format!("subnet {} does not exist", new.subnet_id))?;
         let subnet = subnet.clone();
-        let address = self.lease(&subnet, new.address)?;
+        let address = self.leases.take(&subnet.id, subnet.cidr, new.address)?;
         let mut fixed_ips = vec![FixedIp { subnet_id: subnet.neutron_subnet_id.clone(), ip_address: address.into() }];
         if let Some(ipv6) = subnet.ipv6.as_ref().filter(|_| new.ipv6) {
             // The same host part on both sides, which is free when the IPv4 one was.
@@ -308,8 +302,8 @@ impl State {
     /// Takes a port away; a public address bound to it is left unbound.
     pub fn remove_port(&mut self, now: Timestamp, id: &str) {
         let Some(port) = self.ports.remove(now, id) else { return };
-        for fixed in &port.fixed_ips {
-            self.leases.remove(&(port.network_id.clone(), fixed.ip_address));
+        if let Some(address) = port.ipv4() {
+            self.leases.give_back(&port.network_id, address);
         }
         if let Some(publicip) = port.publicip_id
             && let Some(publicip) = self.publicips.change(now, &publicip)
@@ -319,30 +313,8 @@ impl State {
         }
     }
 
-    fn lease(&mut self, subnet: &Subnet, wanted: Option<Ipv4Addr>) -> Result<Ipv4Addr, String> {
-        if let Some(address) = wanted {
-            if !subnet.cidr.contains(&address) {
-                return Err(format!("{address} is not in the subnet {}", subnet.cidr));
-            }
-            if !self.leases.insert((subnet.id.clone(), address.into())) {
-                return Err(format!("{address} is in use already"));
-            }
-            return Ok(address);
-        }
-        let (first, last) = (subnet.cidr.network().to_bits() + 1, subnet.cidr.broadcast().to_bits());
-        let cursor = self.cursors.get(&subnet.id).copied().unwrap_or(first);
-        for bits in (cursor..last).chain(first..cursor) {
-            let address = Ipv4Addr::from_bits(bits);
-            if self.leases.insert((subnet.id.clone(), address.into())) {
-                self.cursors.insert(subnet.id.clone(), bits + 1);
-                return Ok(address);
-            }
-        }
-        Err(format!("the subnet {} has no free address", subnet.cidr))
-    }
-
     /// Addresses of a subnet in use.
     pub(super) fn leased(&self, subnet: &str) -> usize {
-        self.leases.iter().filter(|(id, _)| id == subnet).count()
+        self.leases.in_use(subnet)
     }
 }

@@ -20,7 +20,7 @@ async fn carrying(n: u8) -> Running<Huawei> {
 }
 
 /// A member that answers every connection with its name.
-async fn member(name: &'static str, at: SocketAddr) {
+pub(crate) async fn member(name: &'static str, at: SocketAddr) {
     let listener = TcpListener::bind(at).await.unwrap();
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
@@ -29,7 +29,7 @@ async fn member(name: &'static str, at: SocketAddr) {
     });
 }
 
-async fn ask(at: SocketAddr) -> String {
+pub(crate) async fn ask(at: SocketAddr) -> String {
     let mut said = String::new();
     if let Ok(mut connection) = TcpStream::connect(at).await {
         let _ = connection.read_to_string(&mut said).await;

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{Elb, Listener, LoadBalancer, Monitor, Pool, rules};
-use crate::engine::{Frontend, Probe, Sources};
+use crate::engine::{Frontend, Probe, Sources, by_weight};
 
 impl Elb {
     /// Frontends of all load balancers that work. `public` names the public addresses of a port.
@@ -45,13 +45,7 @@ impl Elb {
         let members: Vec<_> = members
             .map(|member| (SocketAddr::new(member.fields.address, member.fields.protocol_port), member.fields.weight))
             .collect();
-        let common = members.iter().map(|(_, weight)| *weight).reduce(common_divisor).unwrap_or(1);
-        let most = members.iter().map(|(_, weight)| weight / common).max().unwrap_or_default();
-        // Turn by turn, so that a member's share is spread over the round.
-        let turns = (0..most).flat_map(|turn| {
-            members.iter().filter(move |(_, weight)| turn < weight / common).map(|(address, _)| *address)
-        });
-        turns.collect()
+        by_weight(&members)
     }
 
     fn sources(&self, listener: &Listener) -> Sources {
@@ -91,10 +85,6 @@ fn probe(monitor: &Monitor) -> Option<Probe> {
 fn affinity(pool: &Pool) -> Option<Duration> {
     let persistence = pool.fields.session_persistence.as_ref().filter(|persistence| persistence.kind == "SOURCE_IP")?;
     Some(Duration::from_secs(60 * u64::from(persistence.persistence_timeout.unwrap_or(1))))
-}
-
-fn common_divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// Entries as ranges.
