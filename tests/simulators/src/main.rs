@@ -5,7 +5,11 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use serde_json::json;
-use simulators::{engine::Settings, huawei::Huawei};
+use simulators::{
+    baidu::Baidu,
+    engine::{Cloud, Running, Settings},
+    huawei::Huawei,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -27,6 +31,17 @@ enum Which {
         region: String,
         /// Domain of the hosts, `{service}.{region}.{domain}`.
         #[arg(long, default_value = "myhuaweicloud.com")]
+        domain: String,
+        #[command(flatten)]
+        serve: Serve,
+    },
+    /// Baidu AI Cloud.
+    Baidu {
+        /// Region.
+        #[arg(long, default_value = "bj")]
+        region: String,
+        /// Domain of the hosts, `{service}.{region}.{domain}`.
+        #[arg(long, default_value = "baidubce.com")]
         domain: String,
         #[command(flatten)]
         serve: Serve,
@@ -59,14 +74,29 @@ struct Serve {
 async fn main() -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Which::Huawei { region, domain, serve } = Args::parse().cloud;
-    let settings = Settings {
-        listen: serve.listen,
-        control: Some(serve.control),
-        ca_file: serve.ca_file.clone(),
-        traffic: serve.traffic,
-    };
-    let cloud = Huawei { region, domain }.start(settings).await?;
+    match Args::parse().cloud {
+        Which::Huawei { region, domain, serve } => {
+            run(Huawei { region, domain }.start(serve.settings()).await?, &serve).await
+        }
+        Which::Baidu { region, domain, serve } => {
+            run(Baidu { region, domain }.start(serve.settings()).await?, &serve).await
+        }
+    }
+}
+
+impl Serve {
+    fn settings(&self) -> Settings {
+        Settings {
+            listen: self.listen,
+            control: Some(self.control),
+            ca_file: self.ca_file.clone(),
+            traffic: self.traffic,
+        }
+    }
+}
+
+/// Puts in what it starts with, says where it is, and waits until it is to end.
+async fn run<C: Cloud>(cloud: Running<C>, serve: &Serve) -> anyhow::Result<()> {
     if let Some(path) = &serve.seed {
         cloud.seed(read(path)?).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
     }

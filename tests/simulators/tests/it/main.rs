@@ -1,5 +1,6 @@
 //! The simulated clouds, as a client that signs by hand sees them.
 
+mod baidu;
 mod cce;
 mod client;
 mod control;
