@@ -13,14 +13,25 @@ pub struct Actor {
     pub request_id: Arc<str>,
     /// The idempotency key of what is being done: a Service, a node.
     pub key: Arc<str>,
+    /// Whose part of what the account may call its calls are.
+    pub share: Share,
     /// No call is begun, and none waits, past this moment. `None`: as long as it takes.
     pub deadline: Option<Instant>,
+}
+
+/// A part of the calls an account may make. While several want some they get equal parts, and whoever wanted less lately goes first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Whose it is. Empty: of those who are not told apart.
+    pub name: Arc<str>,
+    /// Never more than this of each kind of calls, though nobody else wants any.
+    pub calls_per_second: Option<u32>,
 }
 
 impl Actor {
     /// The daemon itself: inventories, checks of keys.
     pub fn daemon() -> Self {
-        Self { caller: "daemon".into(), request_id: "".into(), key: "".into(), deadline: None }
+        Self { caller: "daemon".into(), request_id: "".into(), key: "".into(), share: Share::default(), deadline: None }
     }
 }
 

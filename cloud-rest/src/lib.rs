@@ -31,7 +31,7 @@ mod watch;
 pub use reqwest::Url;
 
 pub use crate::{
-    actor::Actor,
+    actor::{Actor, Share},
     audit::{Audit, AuditEntry},
     base_url::base_url,
     call::{Answer, Call, Effect},

@@ -12,6 +12,7 @@
 pub mod connect;
 mod deadline;
 mod endpoint;
+mod files;
 mod harden;
 pub mod listen;
 mod peer;
@@ -24,6 +25,7 @@ pub mod tls;
 
 pub use deadline::{GRPC_TIMEOUT, InvalidTimeout, grpc_timeout};
 pub use endpoint::{Endpoint, EndpointError};
+pub use files::ReloadTask;
 pub use harden::harden_process;
 pub use peer::PeerIdentity;
 pub use stream::Stream;

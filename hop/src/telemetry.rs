@@ -1,9 +1,11 @@
 //! Logs on standard error and traces over OTLP, the same for every binary.
 
+mod collector;
+
 use std::{env, io, str::FromStr, time::Duration};
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{SpanExporter, WithTonicConfig as _};
 use opentelemetry_sdk::{
     Resource,
     trace::{Sampler, SdkTracerProvider},
@@ -68,7 +70,8 @@ pub struct TelemetryOptions {
     pub format: LogFormat,
     /// klog's `-v`: 0-3 information, 4-5 debugging, 6 and more everything of ours.
     pub verbosity: u8,
-    /// gRPC endpoint traces are sent to (`http://HOST:PORT`). `None`: what the environment says
+    /// gRPC endpoint traces are sent to (`http://HOST:PORT`, or `https://HOST:PORT` of one the system's CAs
+    /// vouch for). `None`: what the environment says
     /// (`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_ENDPOINT`), else none are sent.
     pub otlp_endpoint: Option<String>,
     /// The share of traces begun here that is sent, 0.0 to 1.0. A caller's decision is followed.
@@ -169,14 +172,9 @@ fn tracer_provider(options: &TelemetryOptions) -> Result<Option<SdkTracerProvide
         || ENDPOINT_VARIABLES.iter().find_map(|name| env::var(name).ok()).filter(|value| !value.is_empty());
     let Some(endpoint) = options.otlp_endpoint.clone().or_else(from_environment) else { return Ok(None) };
     let failed = |problem: String| TelemetryError::Endpoint { endpoint: endpoint.clone(), problem };
-    if !endpoint.starts_with("http://") {
-        return Err(failed(
-            "must be http://HOST:PORT of a collector nearby, which may speak TLS from there on".to_owned(),
-        ));
-    }
     let exporter = SpanExporter::builder()
         .with_tonic()
-        .with_endpoint(&endpoint)
+        .with_channel(collector::channel(&endpoint).map_err(&failed)?)
         .build()
         .map_err(|error| failed(error.to_string()))?;
     let resource = Resource::builder()

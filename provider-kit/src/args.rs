@@ -14,7 +14,14 @@ use provider_hop::{
     tls::{San, Tls, TlsFiles},
 };
 
-use crate::{access::Access, audit::Audit, caller::Identity, class::Class, daemon::Settings, rate::Rate};
+use crate::{
+    access::{Access, AccessSource},
+    audit::Audit,
+    caller::Identity,
+    class::Class,
+    daemon::Settings,
+    rate::Rate,
+};
 
 // The comments are help texts, shown as they are.
 #[allow(clippy::doc_markdown)]
@@ -76,7 +83,7 @@ pub struct DaemonArgs {
     /// Verbosity: 0-3 information, 4-5 debugging, 6 and more everything.
     #[arg(short = 'v', long = "v", value_name = "N", default_value = "0")]
     pub verbosity: String,
-    /// OTLP gRPC endpoint for traces, http://HOST:PORT. Default: $OTEL_EXPORTER_OTLP_ENDPOINT, else none are sent.
+    /// OTLP gRPC endpoint for traces, http://HOST:PORT or https://HOST:PORT (the system's CAs count). Default: $OTEL_EXPORTER_OTLP_ENDPOINT, else none are sent.
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 }
@@ -104,6 +111,10 @@ impl Reader {
         texts.iter().filter_map(|text| self.read(flag, parse(text))).collect()
     }
 
+    fn wrong_file(&mut self, flag: &str, faults: Vec<String>) {
+        self.0.extend(faults.into_iter().map(|fault| format!("--{flag}: {fault}")));
+    }
+
     fn wrong(&mut self, problem: impl Into<String>) {
         self.0.push(problem.into());
     }
@@ -116,7 +127,13 @@ impl DaemonArgs {
         let listen = self.endpoints(&mut reader);
         let rate = reader.read("caller-requests-per-second", number(&self.caller_requests_per_second));
         let rate = rate.and_then(Rate::per_second);
-        let access = self.access(&mut reader, &listen, rate);
+        let others = self.peers(&mut reader);
+        let access_source = self.access_file.clone().map(|file| AccessSource { file, others: others.clone(), rate });
+        let access = match &access_source {
+            None => Some(Access::nobody().allow_besides(&others, rate)),
+            Some(source) => source.read().map_err(|faults| reader.wrong_file("access-file", faults)).ok(),
+        };
+        self.require_clients(&mut reader, &listen, access.as_ref());
         let tls = self.tls(&mut reader, &listen);
         let socket = self.socket(&mut reader);
         let drain_timeout = reader.read("drain-timeout", duration(&self.drain_timeout));
@@ -140,6 +157,7 @@ impl DaemonArgs {
                     ..ListenOptions::default()
                 },
                 access,
+                access_source,
                 drain_timeout,
                 metrics_address,
                 audit,
@@ -181,46 +199,35 @@ impl DaemonArgs {
         })
     }
 
-    fn access(&self, reader: &mut Reader, listen: &[Endpoint], rate: Option<Rate>) -> Option<Access> {
+    /// Whom the flags let in, besides this process's own user.
+    fn peers(&self, reader: &mut Reader) -> Vec<(Identity, Vec<Class>)> {
         let mut named = Vec::new();
         for (flag, texts, classes) in [
-            ("allowed-peer-san", &self.allowed_peer_san, &[Class::Read, Class::Write][..]),
-            ("secret-peer-san", &self.secret_peer_san, &[Class::Read, Class::Secret]),
+            ("allowed-peer-san", &self.allowed_peer_san, [Class::Read, Class::Write]),
+            ("secret-peer-san", &self.secret_peer_san, [Class::Read, Class::Secret]),
         ] {
             let sans = reader.read_all(flag, texts, str::parse::<San>);
-            named.extend(sans.into_iter().map(|san| (Identity::San(san), classes)));
+            named.extend(sans.into_iter().map(|san| (Identity::San(san), classes.to_vec())));
         }
         for (flag, texts, classes) in [
-            ("allowed-peer-uid", &self.allowed_peer_uid, &[Class::Read, Class::Write][..]),
-            ("secret-peer-uid", &self.secret_peer_uid, &[Class::Read, Class::Secret]),
+            ("allowed-peer-uid", &self.allowed_peer_uid, [Class::Read, Class::Write]),
+            ("secret-peer-uid", &self.secret_peer_uid, [Class::Read, Class::Secret]),
         ] {
             let uids = reader.read_all(flag, texts, number);
-            named.extend(uids.into_iter().map(|uid| (Identity::Uid(uid), classes)));
-        }
-        let mut access = Access::nobody();
-        if let Some(path) = &self.access_file {
-            match access.add_file(path, rate) {
-                Ok(with_file) => access = with_file,
-                Err(faults) => {
-                    for fault in faults {
-                        reader.wrong(format!("--access-file: {fault}"));
-                    }
-                    return None;
-                }
-            }
-        }
-        access = access.allow_own_uid(rate);
-        for (identity, classes) in named {
-            access = access.allow(identity, classes.iter().copied(), rate);
+            named.extend(uids.into_iter().map(|uid| (Identity::Uid(uid), classes.to_vec())));
         }
         if self.allow_insecure_loopback {
-            access = access.allow(Identity::InsecureLoopback, [Class::Read, Class::Write], rate);
+            named.push((Identity::InsecureLoopback, vec![Class::Read, Class::Write]));
         }
+        named
+    }
+
+    fn require_clients(&self, reader: &mut Reader, listen: &[Endpoint], access: Option<&Access>) {
         let tls = listen.iter().any(|endpoint| matches!(endpoint, Endpoint::Tls(_)));
-        if tls && !access.allows_any_san() && self.allowed_peer_san.is_empty() {
+        let nobody = access.is_some_and(|access| !access.allows_any_san());
+        if tls && nobody && self.allowed_peer_san.is_empty() {
             reader.wrong("--listen https://… serves nobody: name the clients with --allowed-peer-san or --access-file");
         }
-        Some(access)
     }
 
     fn tls(&self, reader: &mut Reader, listen: &[Endpoint]) -> Option<std::sync::Arc<Tls>> {

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use tonic::Request;
 
 use crate::{
-    access::{Rule, Tenant},
+    access::Rule,
     class::Class,
     error::{Error, Result},
+    tenancy::Tenant,
 };
 
 /// One name a caller can be known by.
@@ -63,13 +64,13 @@ impl Caller {
         self.rule.classes.contains(&class)
     }
 
-    /// The account profiles it may name as tenants, for `HandshakeResponse.tenants`.
+    /// The tenants it may name, for `HandshakeResponse.tenants`.
     pub fn tenants(&self) -> Vec<String> {
         self.rule.tenants.iter().map(|tenant| tenant.name.clone()).collect()
     }
 
-    /// The account profile behind a request's `tenant`; empty is the caller's own.
-    pub fn tenant(&self, named: &str) -> Result<&Tenant> {
+    /// The tenant behind a request's `tenant`; empty is the caller's own.
+    pub fn tenant(&self, named: &str) -> Result<&Arc<Tenant>> {
         if named.is_empty() {
             return Ok(&self.rule.default_tenant);
         }

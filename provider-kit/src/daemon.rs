@@ -1,13 +1,12 @@
 //! A daemon as a value: services and settings in, a running daemon out.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use cloud_provider_api::{FILE_DESCRIPTOR_SET, v1};
 use http::Request;
 use provider_hop::{
-    Endpoint,
+    Endpoint, ReloadTask,
     listen::{ListenError, ListenOptions, Listener},
-    tls::ReloadTask,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::sync::DropGuard;
@@ -24,7 +23,7 @@ use tonic_health::{
 };
 
 use crate::{
-    access::Access,
+    access::{Access, AccessSource, LiveAccess},
     admin,
     audit::Audit,
     gate::{Gate, Rules},
@@ -46,6 +45,8 @@ pub struct Settings {
     pub listen_options: ListenOptions,
     /// From whom.
     pub access: Access,
+    /// What `access` was made of, to be made again when its file changes. `None`: it stays as it is.
+    pub access_source: Option<AccessSource>,
     /// Shortest time a caller may give a call.
     pub min_deadline: Duration,
     /// Most time a shutdown waits for running writes.
@@ -64,6 +65,7 @@ impl Default for Settings {
             listen: Vec::new(),
             listen_options: ListenOptions::default(),
             access: Access::own_uid(),
+            access_source: None,
             min_deadline: Duration::from_millis(5),
             drain_timeout: Duration::from_secs(25),
             max_connection_age: Duration::from_mins(30),
@@ -172,11 +174,14 @@ impl Daemon {
             return Err(StartError::NoListener);
         }
         let (health, reporter) = self.add_plumbing()?;
-        let rules = Rules {
-            kit: self.kit.clone(),
-            access: std::mem::take(&mut self.settings.access),
-            min_deadline: self.settings.min_deadline,
-        };
+        let access = LiveAccess::new(
+            std::mem::take(&mut self.settings.access),
+            std::mem::take(&mut self.settings.access_source),
+        );
+        if let Some(status) = access.status() {
+            self.kit.metrics().show_access_file(status);
+        }
+        let rules = Rules { kit: self.kit.clone(), access: access.clone(), min_deadline: self.settings.min_deadline };
         let gate = Gate::new(std::mem::take(&mut self.routes).routes(), rules);
         let server = Server::new(gate, &self.kit, self.settings.max_connection_age);
         let mut listeners = Vec::new();
@@ -189,7 +194,7 @@ impl Daemon {
             }
             None => None,
         };
-        Ok(self.spawn(server, listeners, metrics, health, reporter))
+        Ok(self.spawn(server, listeners, metrics, health, reporter, &access))
     }
 
     fn add_plumbing(&mut self) -> Result<(HealthReporter, Vec<&'static str>), StartError> {
@@ -214,10 +219,12 @@ impl Daemon {
         metrics: Option<TcpListener>,
         reporter: HealthReporter,
         services: Vec<&'static str>,
+        access: &Arc<LiveAccess>,
     ) -> Running {
         let endpoints: Vec<Endpoint> = listeners.iter().map(|listener| listener.endpoint().clone()).collect();
         let metrics_address = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
-        let reload = self.settings.listen_options.tls.as_ref().map(provider_hop::tls::Tls::watch);
+        let certificates = self.settings.listen_options.tls.as_ref().map(provider_hop::tls::Tls::watch);
+        let reload = certificates.into_iter().chain(access.watch(&self.kit)).collect();
         for endpoint in &endpoints {
             tracing::info!(%endpoint, epoch = %self.kit.epoch(), "listening");
         }
@@ -279,7 +286,7 @@ pub struct Running {
     drain_timeout: Duration,
     _tasks: Tasks,
     _kill: DropGuard,
-    _reload: Option<ReloadTask>,
+    _reload: Vec<ReloadTask>,
 }
 
 impl Running {

@@ -43,9 +43,10 @@ pub mod rest;
 mod run;
 mod serve;
 mod status;
+pub mod tenancy;
 mod writes;
 
-pub use access::{Access, Tenant};
+pub use access::{Access, AccessSource};
 pub use args::{DaemonArgs, Faults};
 pub use audit::{Audit, Entry as AuditEntry};
 pub use caller::{Call, Caller, Deadline, Identity};
@@ -64,6 +65,7 @@ pub use rate::Rate;
 pub use run::{run, run_checked};
 pub use serve::Connection;
 pub use status::StatusBoard;
+pub use tenancy::Tenant;
 pub use writes::Writes;
 
 pub use provider_hop as hop;

@@ -11,6 +11,9 @@ use prometheus_client::{
     registry::Registry,
 };
 use provider_hop::tls::Tls;
+use tokio::sync::watch;
+
+use crate::access::AccessStatus;
 
 /// Upper bounds of the durations, in seconds: from an answer out of memory to a slow cloud's.
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 30.0];
@@ -36,6 +39,14 @@ struct Inner {
     in_flight: Gauge,
     refused: Family<RefusalLabels, Counter>,
     certificate: Option<Certificate>,
+    access_file: Mutex<Option<AccessFile>>,
+}
+
+struct AccessFile {
+    status: watch::Receiver<AccessStatus>,
+    reloads: Gauge,
+    refused: Gauge,
+    stale: Gauge,
 }
 
 struct Certificate {
@@ -60,7 +71,14 @@ impl Metrics {
         let refused = Family::default();
         registry.register("provider_requests_refused", "Calls refused before any work, by reason", refused.clone());
         let certificate = tls.map(|tls| Certificate::register(tls, &mut registry));
-        Self(Arc::new(Inner { registry: Mutex::new(registry), calls, in_flight, refused, certificate }))
+        Self(Arc::new(Inner {
+            registry: Mutex::new(registry),
+            calls,
+            in_flight,
+            refused,
+            certificate,
+            access_file: Mutex::default(),
+        }))
     }
 
     /// Registers metrics of the provider's own.
@@ -73,10 +91,20 @@ impl Metrics {
         if let Some(certificate) = &self.0.certificate {
             certificate.update();
         }
+        if let Some(file) = &*self.0.access_file.lock().unwrap_or_else(PoisonError::into_inner) {
+            file.update();
+        }
         let mut text = String::new();
         let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("writing to a string does not fail");
         text
+    }
+
+    /// Shows how the access file fares from now on.
+    pub(crate) fn show_access_file(&self, status: watch::Receiver<AccessStatus>) {
+        let mut registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = AccessFile::register(status, &mut registry);
+        *self.0.access_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
     }
 
     pub(crate) fn begun(&self) {
@@ -94,13 +122,37 @@ impl Metrics {
     }
 }
 
+fn gauge(registry: &mut Registry, name: &str, help: &str) -> Gauge {
+    let gauge = Gauge::default();
+    registry.register(name, help, gauge.clone());
+    gauge
+}
+
+impl AccessFile {
+    fn register(status: watch::Receiver<AccessStatus>, registry: &mut Registry) -> Self {
+        let mut gauge = |name: &str, help: &str| gauge(registry, name, help);
+        Self {
+            reloads: gauge(
+                "provider_access_file_reloads",
+                "How often a changed access file was taken over since the start",
+            ),
+            refused: gauge("provider_access_file_reload_failures", "How often one was refused since the start"),
+            stale: gauge("provider_access_file_stale", "1 while the access file on disk is not the one in force"),
+            status,
+        }
+    }
+
+    fn update(&self) {
+        let status = self.status.borrow();
+        self.reloads.set(i64::try_from(status.reloads).unwrap_or(i64::MAX));
+        self.refused.set(i64::try_from(status.refused).unwrap_or(i64::MAX));
+        self.stale.set(i64::from(status.fault.is_some()));
+    }
+}
+
 impl Certificate {
     fn register(tls: Arc<Tls>, registry: &mut Registry) -> Self {
-        let mut gauge = |name: &str, help: &str| {
-            let gauge = Gauge::default();
-            registry.register(name, help, gauge.clone());
-            gauge
-        };
+        let mut gauge = |name: &str, help: &str| gauge(registry, name, help);
         Self {
             expires: gauge("provider_certificate_expiration_seconds", "When the certificate in use ends, Unix time"),
             reloads: gauge("provider_certificate_reloads", "How often certificates were taken over since the start"),

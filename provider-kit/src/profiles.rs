@@ -9,9 +9,9 @@ use std::{
 use cloud_provider_api::error::Reason;
 
 use crate::{
-    access::Tenant,
     caller::Caller,
     error::{Error, Result},
+    tenancy::Tenant,
 };
 
 /// One thing for each account profile: its configuration, its clients.
@@ -27,6 +27,9 @@ impl Profiles<PathBuf> {
         let mut files = BTreeMap::new();
         for account in named {
             match account.split_once('=') {
+                Some(("default", _)) => faults.push(
+                    "--account: \"default\" is what access files call the profile of --cloud-config; choose another name".to_owned(),
+                ),
                 Some((name, _)) if files.contains_key(name) => {
                     faults.push(format!("--account: {name:?} is there twice"));
                 }
@@ -74,13 +77,14 @@ impl<A> Profiles<A> {
 
     /// The one a tenant uses. That the caller may use it is checked already.
     pub fn of(&self, tenant: &Tenant) -> Result<&Arc<A>> {
-        if tenant.name.is_empty() {
+        if tenant.account.is_empty() {
             return Ok(&self.default);
         }
-        self.named.get(&tenant.name).ok_or_else(|| {
+        self.named.get(&tenant.account).ok_or_else(|| {
+            let Tenant { name, account, .. } = tenant;
             let message = format!(
-                "there is no account profile {:?}: start the daemon with --account={}=FILE",
-                tenant.name, tenant.name
+                "tenant {name:?} uses account profile {account:?}, which the daemon does not have: start it with \
+                 --account={account}=FILE, or give the tenant another account in the access file"
             );
             Error::new(Reason::TenantNotAllowed, message)
         })
@@ -100,7 +104,8 @@ impl<A> Profiles<A> {
     }
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a profile, or a tenant, may be called so.
+pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
@@ -135,7 +140,7 @@ mod tests {
     fn a_tenant_without_a_profile_is_refused_with_the_flag_to_set() {
         let profiles = Profiles::only(7);
         assert_eq!(**profiles.of(&Tenant::default()).unwrap(), 7);
-        let tenant = Tenant { name: "team-a".to_owned(), ..Tenant::default() };
+        let tenant = Tenant { name: "a".to_owned(), account: "team-a".to_owned(), ..Tenant::default() };
         let error = profiles.of(&tenant).unwrap_err();
         assert!(error.message().contains("--account=team-a=FILE"), "{}", error.message());
     }

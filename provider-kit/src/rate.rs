@@ -38,6 +38,11 @@ impl Bucket {
         Self { per_second, state: Mutex::new(State { tokens: 2.0 * per_second, since: None }) }
     }
 
+    /// Whether both let as many calls through.
+    pub(crate) fn is_as_fast_as(&self, other: &Self) -> bool {
+        self.per_second.total_cmp(&other.per_second).is_eq()
+    }
+
     /// Takes a token, or says when there will be one.
     pub(crate) fn take(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,17 +5,25 @@ mod traces;
 use std::time::Duration;
 
 use cloud_provider_api::error::Reason;
-use cloud_rest::{Actor, Kind};
+use cloud_rest::{Actor, Kind, Share};
 
 pub use self::traces::Traces;
-use crate::{caller::Call, error::Error};
+use crate::{caller::Call, error::Error, tenancy::Tenant};
 
 /// How long to wait when the cloud throttles and does not say for how long.
 const THROTTLED: Duration = Duration::from_secs(5);
 
 /// For whom a call to the cloud is made, and for what: the idempotency key of a Service or node.
 pub fn actor(call: &Call, key: &str) -> Actor {
+    actor_for(call, &Tenant::default(), key)
+}
+
+/// [`actor`] for a tenant's Service: its calls come out of the tenant's share of the account's.
+pub fn actor_for(call: &Call, tenant: &Tenant, key: &str) -> Actor {
+    // In an account of its own there is nobody to be fair to.
+    let name = if tenant.shares_account { tenant.name.as_str() } else { "" };
     Actor {
+        share: Share { name: name.into(), calls_per_second: tenant.share.calls_per_second },
         caller: call.caller.to_string().into(),
         request_id: call.request_id.as_str().into(),
         key: key.into(),

@@ -31,12 +31,17 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    tenancy::Tenant,
+};
 
 /// How long an answer nobody received is kept.
 const KEEP: Duration = Duration::from_mins(5);
 /// When a call that met another one on its key may come again.
 const BUSY: Duration = Duration::from_secs(2);
+/// When a call of a tenant that has as many writes under way as it may have may come again.
+const TENANT_BUSY: Duration = Duration::from_secs(1);
 
 /// The writes of a daemon. Clones share them.
 #[derive(Clone, Default)]
@@ -54,6 +59,8 @@ type Answer = Arc<dyn Any + Send + Sync>;
 
 struct Entry {
     id: u64,
+    /// Name of the tenant it is done for.
+    tenant: String,
     request: Box<dyn Any + Send>,
     answer: Shared<BoxFuture<'static, Answer>>,
     /// When the work succeeded. `None`: it runs.
@@ -77,7 +84,20 @@ impl Writes {
         T: Clone + Send + Sync + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (id, answer) = self.join_or_start(key, request, work)?;
+        self.run_for(&Tenant::default(), key, request, work).await
+    }
+
+    /// [`Writes::run`] for a tenant, which may have so many under way at once and no more.
+    ///
+    /// # Errors
+    /// Those of [`Writes::run`]; `ABORTED` (reason `BUSY`), too, while the tenant has as many under way as its share allows.
+    pub async fn run_for<R, T, F>(&self, tenant: &Tenant, key: &str, request: R, work: F) -> Result<T>
+    where
+        R: PartialEq + Send + 'static,
+        T: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let (id, answer) = self.join_or_start(tenant, key, request, work)?;
         let answer = answer.await;
         self.forget(key, id);
         match answer.downcast_ref::<Result<T>>() {
@@ -89,6 +109,7 @@ impl Writes {
 
     fn join_or_start<R, T, F>(
         &self,
+        tenant: &Tenant,
         key: &str,
         request: R,
         work: F,
@@ -109,9 +130,23 @@ impl Writes {
                 return Err(Error::new(Reason::Busy, format!("another change of {key} is under way")).retry_after(BUSY));
             }
         }
+        let running =
+            || entries.values().filter(|entry| entry.finished.is_none() && entry.tenant == tenant.name).count();
+        if let Some(most) = tenant.share.concurrent_writes
+            && running() >= most as usize
+        {
+            let message = format!("tenant {:?} has {most} changes under way, as many as it may have", tenant.name);
+            return Err(Error::new(Reason::Busy, message).retry_after(TENANT_BUSY));
+        }
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         let answer = self.start(key.to_owned(), id, work);
-        let entry = Entry { id, request: Box::new(request), answer: answer.clone(), finished: None };
+        let entry = Entry {
+            id,
+            tenant: tenant.name.clone(),
+            request: Box::new(request),
+            answer: answer.clone(),
+            finished: None,
+        };
         entries.insert(key.to_owned(), entry);
         Ok((id, answer))
     }
@@ -265,7 +300,7 @@ mod tests {
     async fn an_answer_nobody_asks_for_is_forgotten() {
         let (writes, work) = (Writes::default(), Work::default());
         work.go.notify_one();
-        drop(writes.join_or_start("k", "r", work.run(Ok(1))).unwrap());
+        drop(writes.join_or_start(&Tenant::default(), "k", "r", work.run(Ok(1))).unwrap());
         until(|| writes.running() == 0).await;
         advance(KEEP).await;
         assert_eq!(writes.run("k", "r", async { Ok(2_u32) }).await, Ok(2));
@@ -275,7 +310,11 @@ mod tests {
     async fn a_failure_is_never_kept() {
         let (writes, work) = (Writes::default(), Work::default());
         work.go.notify_one();
-        drop(writes.join_or_start("k", "r", work.run(Err(Error::new(Reason::Draining, "x")))).unwrap());
+        drop(
+            writes
+                .join_or_start(&Tenant::default(), "k", "r", work.run(Err(Error::new(Reason::Draining, "x"))))
+                .unwrap(),
+        );
         until(|| writes.running() == 0).await;
         assert_eq!(writes.run("k", "r", async { Ok(2_u32) }).await, Ok(2));
     }
@@ -283,7 +322,7 @@ mod tests {
     #[tokio::test]
     async fn another_request_waits_its_turn_and_other_keys_do_not() {
         let (writes, work) = (Writes::default(), Work::default());
-        drop(writes.join_or_start("k", "r", work.run(Ok(1))).unwrap());
+        drop(writes.join_or_start(&Tenant::default(), "k", "r", work.run(Ok(1))).unwrap());
         let busy = writes.run("k", "other", async { Ok(2_u32) }).await.unwrap_err();
         assert_eq!((busy.code(), busy.reason()), (Code::Aborted, Reason::Busy));
         let busy = writes.run("k", 5_u8, async { Ok(2_u32) }).await.unwrap_err();
@@ -299,6 +338,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_tenant_has_so_many_under_way_and_another_is_not_kept_waiting() {
+        let (writes, work) = (Writes::default(), Work::default());
+        let share = crate::tenancy::Share { concurrent_writes: Some(1), ..Default::default() };
+        let tenant = |name: &str| Tenant { name: name.to_owned(), share, ..Tenant::default() };
+        drop(writes.join_or_start(&tenant("a"), "k", "r", work.run(Ok(1))).unwrap());
+        let busy = writes.run_for(&tenant("a"), "l", "r", async { Ok(2_u32) }).await.unwrap_err();
+        assert_eq!((busy.reason(), busy.message().contains("tenant \"a\"")), (Reason::Busy, true));
+        assert_eq!(writes.run_for(&tenant("b"), "l", "r", async { Ok(3_u32) }).await, Ok(3));
+        work.go.notify_one();
+        until(|| writes.running() == 0).await;
+        assert_eq!(
+            writes.run_for(&tenant("a"), "m", "r", async { Ok(4_u32) }).await,
+            Ok(4),
+            "what is done counts no more"
+        );
+    }
+
+    #[tokio::test]
     async fn a_panic_is_an_error_and_frees_the_key() {
         let writes = Writes::default();
         let outcome: Result<u32> = writes.run("k", "r", async { panic!("on purpose") }).await;
@@ -310,7 +367,7 @@ mod tests {
     async fn finished_waits_for_the_last() {
         let writes = Writes::default();
         let (go, gone) = oneshot::channel::<()>();
-        drop(writes.join_or_start("k", "r", async move { Ok(gone.await.is_ok()) }).unwrap());
+        drop(writes.join_or_start(&Tenant::default(), "k", "r", async move { Ok(gone.await.is_ok()) }).unwrap());
         let waiting = tokio::spawn({
             let writes = writes.clone();
             async move { writes.finished().await }

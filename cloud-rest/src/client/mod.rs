@@ -233,7 +233,7 @@ impl Client {
     async fn once(&self, call: &Call, held: &Held) -> Result<Answer<Bytes>, Error> {
         let Shared { lockout, limits, .. } = &*self.shared;
         lockout.check(call.name, held.version)?;
-        let permit = limits.acquire(call, self.actor.deadline).await.map_err(|late| {
+        let permit = limits.acquire(call, &self.actor.share, self.actor.deadline).await.map_err(|late| {
             let message =
                 format!("the rate limit would let it pass only in {:.1} s, after the deadline", late.0.as_secs_f64());
             Error { retry_after: Some(late.0), ..Error::unsent(call.name, Kind::Throttled, message) }

@@ -1,23 +1,21 @@
 //! Rate limits, one for each family of calls and verb class (reads, writes), that follow what the cloud bears.
 //!
-//! Whoever waits is served in the order of arrival. Who could not be served before the deadline is told at once, and how long it
-//! would have taken.
+//! Whoever waits is served in the order of arrival, and shares of the account in turns. Who could not be served before the deadline is
+//! told at once, and how long it would have taken.
 
+mod fair;
 mod pace;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::time::{Instant, sleep};
 
-use self::pace::Pace;
-use crate::{call::Call, error::Kind};
+use self::{fair::Fair, pace::Pace};
+use crate::{actor::Share, call::Call, error::Kind};
 
 /// A refused call is held back no longer than this, whatever the cloud says.
 const LONGEST_HOLD: Duration = Duration::from_mins(5);
@@ -36,8 +34,9 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 struct Kinds {
     pace: Mutex<Pace>,
-    turn: tokio::sync::Mutex<()>,
-    waiting: AtomicU32,
+    fair: Mutex<Fair>,
+    /// Within a share calls go in the order of arrival: whoever has its turn waits for the token.
+    turns: Mutex<HashMap<Arc<str>, Arc<tokio::sync::Mutex<()>>>>,
     /// Calls that the cloud itself asked to hold back, by name: some limits are a single API's.
     held: Mutex<HashMap<&'static str, Hold>>,
 }
@@ -68,27 +67,34 @@ impl Limits {
         Self { start, kinds: Mutex::default() }
     }
 
-    /// Waits for leave to send a call.
-    pub(crate) async fn acquire(&self, call: &Call, deadline: Option<Instant>) -> Result<Permit, TooLate> {
+    /// Waits for leave to send a call, which comes out of this share.
+    pub(crate) async fn acquire(
+        &self,
+        call: &Call,
+        share: &Share,
+        deadline: Option<Instant>,
+    ) -> Result<Permit, TooLate> {
         let begun = Instant::now();
         let kinds = self.kinds(call);
-        let _waiting = Waiting::join(&kinds);
+        let _waiting = Waiting::join(&kinds, share);
+        let turn = kinds.turn(share);
         let in_time = |wait: Duration| match deadline {
             Some(deadline) if Instant::now() + wait > deadline => Err(TooLate(wait)),
             _ => Ok(wait),
         };
         loop {
-            in_time(kinds.estimate(call.name))?;
+            in_time(kinds.estimate(call.name, share))?;
             if let Some(hold) = kinds.hold(call.name) {
                 sleep(in_time(hold)?).await;
                 continue;
             }
-            let _turn = kinds.turn.lock().await;
+            let _turn = turn.lock().await;
             // Held back while it queued: others go first meanwhile.
             if kinds.hold(call.name).is_some() {
                 continue;
             }
-            while let Some(wait) = kinds.take() {
+            let _ready = Ready::mark(&kinds, share);
+            while let Some(wait) = kinds.take(share) {
                 sleep(in_time(wait)?).await;
             }
             let sent = Instant::now();
@@ -109,8 +115,8 @@ impl Limits {
             let pace = Pace::new((self.start)(call.family, mutates), Instant::now());
             Arc::new(Kinds {
                 pace: Mutex::new(pace),
-                turn: tokio::sync::Mutex::default(),
-                waiting: AtomicU32::new(0),
+                fair: Mutex::default(),
+                turns: Mutex::default(),
                 held: Mutex::default(),
             })
         });
@@ -140,9 +146,23 @@ impl Permit {
 }
 
 impl Kinds {
-    /// Takes a token, or says how long until there is one.
-    fn take(&self) -> Option<Duration> {
-        lock(&self.pace).take(Instant::now()).err()
+    fn turn(&self, share: &Share) -> Arc<tokio::sync::Mutex<()>> {
+        lock(&self.turns).entry(share.name.clone()).or_default().clone()
+    }
+
+    /// Takes a token, or says how long until there is one for this share.
+    fn take(&self, share: &Share) -> Option<Duration> {
+        let now = Instant::now();
+        let (mut fair, mut pace) = (lock(&self.fair), lock(&self.pace));
+        if let Some(wait) = fair.own_wait(share, now) {
+            return Some(wait);
+        }
+        let kept = fair.kept(share, pace.burst(), now);
+        let wait = pace.take(kept, now).err();
+        if wait.is_none() {
+            fair.taken(share);
+        }
+        wait
     }
 
     /// What is left of the time a call is held back for.
@@ -165,9 +185,9 @@ impl Kinds {
     }
 
     /// About how long the last of those waiting has to wait.
-    fn estimate(&self, name: &'static str) -> Duration {
-        let waiting = self.waiting.load(Ordering::Relaxed);
-        let queue = lock(&self.pace).time_for(waiting);
+    fn estimate(&self, name: &'static str, share: &Share) -> Duration {
+        let waiting = lock(&self.fair).queue(share);
+        let queue = lock(&self.pace).time_for(f64::from(waiting));
         // A token that is there costs nothing.
         let queue = if queue <= Duration::from_millis(1) { Duration::ZERO } else { queue };
         queue.max(self.hold(name).unwrap_or_default())
@@ -175,18 +195,34 @@ impl Kinds {
 }
 
 /// Counts a caller among those waiting.
-struct Waiting<'a>(&'a AtomicU32);
+struct Waiting<'a>(&'a Kinds, &'a Share);
 
 impl<'a> Waiting<'a> {
-    fn join(kinds: &'a Kinds) -> Self {
-        kinds.waiting.fetch_add(1, Ordering::Relaxed);
-        Self(&kinds.waiting)
+    fn join(kinds: &'a Kinds, share: &'a Share) -> Self {
+        lock(&kinds.fair).join(share, Instant::now());
+        Self(kinds, share)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.0.fair).leave(self.1);
+    }
+}
+
+/// Whoever has its share's turn and waits for a token.
+struct Ready<'a>(&'a Kinds, &'a Share);
+
+impl<'a> Ready<'a> {
+    fn mark(kinds: &'a Kinds, share: &'a Share) -> Self {
+        lock(&kinds.fair).set_ready(share, true);
+        Self(kinds, share)
+    }
+}
+
+impl Drop for Ready<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.fair).set_ready(self.1, false);
     }
 }
 

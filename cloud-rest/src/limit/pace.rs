@@ -71,20 +71,25 @@ impl Pace {
         self.rate
     }
 
-    /// Takes a token, or says how long until there is one.
-    pub(super) fn take(&mut self, now: Instant) -> Result<(), Duration> {
+    /// Takes a token if so many are left then, or says how long until it may.
+    pub(super) fn take(&mut self, kept: f64, now: Instant) -> Result<(), Duration> {
         self.fill(now);
-        if self.tokens >= 1.0 {
+        if self.tokens >= 1.0 + kept {
             self.tokens -= 1.0;
             return Ok(());
         }
         self.hungry = Some(now);
-        Err(self.time_for(1))
+        Err(self.time_for(1.0 + kept))
     }
 
-    /// How long until so many more tokens have come.
-    pub(super) fn time_for(&self, calls: u32) -> Duration {
-        Duration::from_secs_f64(((f64::from(calls) - self.tokens) / self.rate).max(0.001))
+    /// How long until so many tokens are there.
+    pub(super) fn time_for(&self, tokens: f64) -> Duration {
+        Duration::from_secs_f64(((tokens - self.tokens) / self.rate).max(0.001))
+    }
+
+    /// Most tokens that are there at once.
+    pub(super) fn burst(&self) -> f64 {
+        burst(self.rate)
     }
 
     /// The cloud took a call.
@@ -222,7 +227,7 @@ mod tests {
                 }
             }
             for (kind, pace) in paces.iter_mut().enumerate() {
-                while pace.take(now).is_ok() {
+                while pace.take(0.0, now).is_ok() {
                     let taken = cloud.takes(now);
                     under_way.push_back((now, kind, taken));
                     if taken {
@@ -266,7 +271,7 @@ mod tests {
         let (mut now, mut taken) = (begin, 0);
         for step in 0..60_000 {
             now = begin + Duration::from_millis(5) * step;
-            while pace.take(now).is_ok() {
+            while pace.take(0.0, now).is_ok() {
                 taken += 1;
                 if step == 1_000 { pace.refused(now, now) } else { pace.accepted(now) }
             }
@@ -280,7 +285,7 @@ mod tests {
         let mut pace = Pace::new(10.0, begin);
         for second in 0..1_000 {
             let now = begin + Duration::from_secs(second);
-            pace.take(now).unwrap();
+            pace.take(0.0, now).unwrap();
             pace.accepted(now);
         }
         assert!((pace.rate() - 10.0).abs() < f64::EPSILON);

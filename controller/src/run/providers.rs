@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::UNIX_EPOCH};
 
 use anyhow::Context as _;
 use provider_hop::{
-    Endpoint,
+    Endpoint, ReloadTask,
     connect::ConnectOptions,
-    tls::{ReloadTask, Tls, TlsFiles},
+    tls::{Tls, TlsFiles},
 };
 use tokio_util::sync::CancellationToken;
 

@@ -6,7 +6,7 @@ mod san;
 mod verify;
 
 pub use material::{TlsError, TlsFiles};
-pub use reload::{ReloadTask, Tls, TlsStatus};
+pub use reload::{Tls, TlsStatus};
 pub use san::{San, SanError};
 
 pub(crate) use san::names_of;

@@ -3,31 +3,17 @@
 //! Each new connection takes the configuration of its moment; connections under way keep theirs, so a change drops
 //! nothing. A pair that does not fit, has ended or cannot be read is refused and reported, and what was there stays.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::SystemTime};
 
 use arc_swap::ArcSwap;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use rustls::{ClientConfig, ServerConfig};
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-    time::{MissedTickBehavior, interval, timeout},
-};
+use tokio::sync::watch;
 
 use super::{
     San,
     material::{Contents, Material, TlsError, TlsFiles},
 };
-
-/// A file system without change notices (and a remount, after which they are lost) is covered by reading again this often.
-const REREAD: Duration = Duration::from_mins(1);
-/// The three files rarely change in one instant; this long after the last change they are read.
-const SETTLE: Duration = Duration::from_millis(250);
+use crate::files::ReloadTask;
 
 /// One identity on disk, with the newest valid state of it in memory.
 pub struct Tls {
@@ -119,72 +105,11 @@ impl Tls {
         });
     }
 
-    /// Follows the files until the task is dropped. The directories are watched, not the files: mounted Secrets change by
-    /// swapping a link beside them.
+    /// Follows the files until the task is dropped.
     pub fn watch(self: &Arc<Self>) -> ReloadTask {
-        let changed = Arc::new(Notify::new());
-        let watcher = match watch_directories(&self.files, changed.clone()) {
-            Ok(watcher) => Some(watcher),
-            Err(error) => {
-                tracing::warn!(%error, "no notice of changed certificates; they are read again every minute");
-                None
-            }
-        };
-        let task = tokio::spawn(follow(self.clone(), changed));
-        ReloadTask { task, _watcher: watcher }
+        let files = [&*self.files.certificate, &*self.files.private_key, &*self.files.ca];
+        let tls = self.clone();
+        // The outcome is logged and in the status.
+        ReloadTask::start("certificates", &files, move || drop(tls.reload()))
     }
-}
-
-/// Keeps certificates up to date; ends when dropped.
-#[must_use = "reloading ends when this is dropped"]
-pub struct ReloadTask {
-    task: JoinHandle<()>,
-    _watcher: Option<RecommendedWatcher>,
-}
-
-impl Drop for ReloadTask {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-fn watch_directories(files: &TlsFiles, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is an event too, and ours must not wake us again.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
-            changed.notify_one();
-        }
-    })?;
-    let directories: BTreeSet<PathBuf> =
-        [&files.certificate, &files.private_key, &files.ca].into_iter().map(|path| directory_of(path)).collect();
-    for directory in directories {
-        watcher.watch(&directory, RecursiveMode::NonRecursive)?;
-    }
-    Ok(watcher)
-}
-
-fn directory_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if parent != Path::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-async fn follow(tls: Arc<Tls>, changed: Arc<Notify>) {
-    let mut reread = interval(REREAD);
-    reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = changed.notified() => settle(&changed).await,
-            _ = reread.tick() => {}
-        }
-        // The outcome is logged and in the status; small local files do not block for long.
-        let _ = tls.reload();
-    }
-}
-
-/// Returns once nothing has changed for a moment, or soon enough in a directory that never rests.
-async fn settle(changed: &Notify) {
-    let calm = async { while timeout(SETTLE, changed.notified()).await.is_ok() {} };
-    let _ = timeout(SETTLE * 8, calm).await;
 }

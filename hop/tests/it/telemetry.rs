@@ -80,8 +80,8 @@ fn options(otlp_endpoint: String) -> TelemetryOptions {
 // Logging is set up once in a process, so there is only this one test of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn traces_are_delivered_to_the_collector_before_the_end() {
-    let error = init(&options("https://collector:4317".to_owned())).unwrap_err().to_string();
-    assert!(error.contains("https://collector:4317") && error.contains("http://HOST:PORT"), "{error}");
+    let error = init(&options("grpc://collector:4317".to_owned())).unwrap_err().to_string();
+    assert!(error.contains("grpc://collector:4317") && error.contains("http://HOST:PORT"), "{error}");
 
     let (endpoint, kept) = collector().await;
     let guard = init(&options(endpoint)).unwrap();

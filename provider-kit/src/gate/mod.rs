@@ -28,7 +28,7 @@ use self::{
     flight::{Flight, method_name},
 };
 use crate::{
-    access::Access,
+    access::LiveAccess,
     audit::Entry,
     caller::{Call, Caller, Deadline},
     class::Method,
@@ -47,7 +47,7 @@ pub(crate) struct Closing(pub(crate) CancellationToken);
 /// Settings of the gate.
 pub(crate) struct Rules {
     pub(crate) kit: Kit,
-    pub(crate) access: Access,
+    pub(crate) access: Arc<LiveAccess>,
     /// Calls that leave less time than this are refused.
     pub(crate) min_deadline: Duration,
 }

@@ -10,7 +10,13 @@ use tonic::{Code, Status, body::Body, service::Routes};
 use tonic_types::StatusExt as _;
 
 use super::{Gate, Rules};
-use crate::{access::Access, audit::Audit, caller::Call, kit::Kit, metrics::Metrics};
+use crate::{
+    access::{Access, LiveAccess},
+    audit::Audit,
+    caller::Call,
+    kit::Kit,
+    metrics::Metrics,
+};
 
 const HUNG: &str = "/cloudprovider.v1.Instances/BatchGetInstances";
 
@@ -24,7 +30,7 @@ fn gate() -> Gate {
             http::Response::builder().header("left-ms", left.as_millis().to_string()).body(Body::empty()).unwrap()
         }),
     );
-    let rules = Rules { kit, access: Access::own_uid(), min_deadline: Duration::ZERO };
+    let rules = Rules { kit, access: LiveAccess::new(Access::own_uid(), None), min_deadline: Duration::ZERO };
     Gate::new(Routes::from(routes), rules)
 }
 

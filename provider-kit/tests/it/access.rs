@@ -7,7 +7,7 @@ use cloud_provider_api::v1::{
     clusters_client::ClustersClient, identity_client::IdentityClient,
 };
 use provider_kit::{
-    Access, Audit, Class, Identity, Rate, Running, Settings, StartError,
+    Access, AccessSource, Audit, Class, Identity, Rate, Running, Settings, StartError,
     hop::{
         connect::{Channel, ConnectOptions},
         listen::ListenOptions,
@@ -20,7 +20,7 @@ use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt as _;
 
-use crate::rig::{Rig, Sink, Work, count, daemon, ensure, handshake, reason, timed};
+use crate::rig::{Rig, Sink, Work, count, daemon, ensure, handshake, reason, timed, until};
 
 fn own_uid() -> Identity {
     Identity::Uid(rustix::process::geteuid().as_raw())
@@ -200,4 +200,36 @@ async fn an_older_caller_is_told_which_side_to_update() {
     let status = rig.identity().handshake(timed(none_in_common)).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "provider-api/API_VERSION"));
     assert!(status.message().contains("9999"), "{status}");
+}
+
+#[tokio::test]
+async fn a_changed_access_file_is_in_force_within_seconds_and_a_wrong_one_is_not() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("access.yaml");
+    let uid = rustix::process::geteuid().as_raw();
+    let text =
+        |tenants: &str| format!("callers: [{{ uid: {uid}, tenants: [{tenants}] }}]\ntenants: {{ a: {{}}, b: {{}} }}\n");
+    std::fs::write(&file, text("a")).unwrap();
+    let source = AccessSource { file: file.clone(), others: Vec::new(), rate: None };
+    let metrics_address = Some("127.0.0.1:0".parse().unwrap());
+    let access = source.read().unwrap();
+    let settings = Settings { access, access_source: Some(source), metrics_address, ..Settings::default() };
+    let rig = Rig::start(settings).await;
+    let tenants = async || rig.identity().handshake(handshake()).await.unwrap().into_inner().tenants;
+    assert_eq!(tenants().await, ["a"]);
+
+    let epoch = rig.running.kit().epoch();
+    std::fs::write(&file, text("a, b")).unwrap();
+    until("the epoch is new", || rig.running.kit().epoch() != epoch).await;
+    assert_eq!(tenants().await, ["a", "b"]);
+
+    std::fs::write(&file, text("nobody")).unwrap();
+    let metric = |line: &str| rig.running.kit().metrics().render().lines().any(|have| have == line);
+    until("the refusal is counted", || metric("provider_access_file_reload_failures 1")).await;
+    assert!(metric("provider_access_file_stale 1") && metric("provider_access_file_reloads 1"));
+    assert_eq!(tenants().await, ["a", "b"], "the old list stays");
+
+    std::fs::write(&file, text("b")).unwrap();
+    until("the next one is taken over", || metric("provider_access_file_stale 0")).await;
+    assert_eq!(tenants().await, ["b"]);
 }

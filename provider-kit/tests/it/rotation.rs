@@ -13,10 +13,11 @@ use cloud_provider_api::v1::{GetStatusRequest, identity_client::IdentityClient};
 use provider_kit::{
     Access, Class, Identity, Settings,
     hop::{
+        ReloadTask,
         connect::{Channel, ConnectOptions},
         listen::ListenOptions,
         testing::{Authority, Wanted, write},
-        tls::{ReloadTask, Tls},
+        tls::Tls,
     },
 };
 use tempfile::TempDir;

@@ -137,11 +137,11 @@ impl LoadBalancers for MockProvider {
             checker.cluster("cluster", request.cluster.as_ref());
             checker.finish()?;
             who.cluster(request.cluster.as_ref())?;
-            let tenant = who.tenant(&scenario, &request.tenant)?.name;
+            let tenant = who.tenant(&scenario, &request.tenant)?.name.clone();
             let cluster = request.cluster.clone().unwrap_or_default();
             let list = |cloud: &Cloud| cloud.list_load_balancers(&cluster.id, &tenant);
             let objects = self.call(Operation::DescribeLoadBalancers, "", list).await?;
-            let owned = objects.into_iter().map(|object| owned(object, &cluster)).collect();
+            let owned = objects.into_iter().map(|object| owned(object, &cluster, &request.tenant)).collect();
             Ok(Listing::of(owned, scenario.page_size, self.cloud().now()))
         };
         Ok(Response::new(self.answer(call, work).await?.into_stream()))
@@ -367,7 +367,7 @@ fn checked_key(
     checker.finish()?;
     let key = key.cloned().unwrap_or_default();
     who.cluster(key.cluster.as_ref())?;
-    let tenant = who.tenant(scenario, &key.tenant)?.name;
+    let tenant = who.tenant(scenario, &key.tenant)?.name.clone();
     Ok(v1::LoadBalancerKey { tenant, ..key })
 }
 
@@ -379,14 +379,15 @@ fn absent(owner: &Owner) -> Refusal {
     Refusal::new(Reason::ObjectAbsent, format!("no load balancer carries the key of Service {}", owner.service))
 }
 
-fn owned(object: LoadBalancer, cluster: &v1::Cluster) -> v1::OwnedLoadBalancer {
+/// `tenant`: as the caller named it, which is not how the cloud knows a caller's own.
+fn owned(object: LoadBalancer, cluster: &v1::Cluster, tenant: &str) -> v1::OwnedLoadBalancer {
     v1::OwnedLoadBalancer {
         key: Some(v1::LoadBalancerKey {
             cluster: Some(cluster.clone()),
             service_namespace: object.namespace,
             service_name: object.service,
             service_uid: object.owner.service,
-            tenant: object.owner.tenant,
+            tenant: tenant.to_owned(),
             handle: object.id,
             attempted: false,
         }),

@@ -1,5 +1,7 @@
 //! Who calls, as far as it matters here: for which clusters and tenants.
 
+use std::sync::Arc;
+
 use cloud_provider_api::{error::Reason, v1};
 use provider_kit::{Caller, Tenant};
 
@@ -20,15 +22,17 @@ impl Who {
     }
 
     /// The tenant meant by the one a request names.
-    pub(crate) fn tenant(&self, scenario: &Scenario, named: &str) -> Result<Tenant, Refusal> {
+    pub(crate) fn tenant(&self, scenario: &Scenario, named: &str) -> Result<Arc<Tenant>, Refusal> {
         let listed = scenario.tenants.iter().find(|tenant| tenant.name == named);
-        let listed = listed.map(|tenant| Tenant { name: tenant.name.clone(), max_load_balancers: tenant.quota });
+        let listed = listed.map(|tenant| {
+            Arc::new(Tenant { name: tenant.name.clone(), max_load_balancers: tenant.quota, ..Tenant::default() })
+        });
         match (&self.0, listed) {
             // Whoever has tenants of its own, in the daemon's access file, has no others.
             (Some(caller), None) => Ok(caller.tenant(named)?.clone()),
             (Some(caller), Some(_)) if !caller.tenants().is_empty() => Ok(caller.tenant(named)?.clone()),
             (_, Some(listed)) => Ok(listed),
-            (None, None) if named.is_empty() => Ok(Tenant::default()),
+            (None, None) if named.is_empty() => Ok(Arc::default()),
             (None, None) => {
                 let message = format!("tenant {named:?} is not one of the scenario's");
                 Err(Refusal::new(Reason::TenantNotAllowed, message))

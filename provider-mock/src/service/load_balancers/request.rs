@@ -92,7 +92,7 @@ impl Change {
         let key = parts.key.cloned().unwrap_or_default();
         who.cluster(key.cluster.as_ref())?;
         let tenant = who.tenant(&scenario, &key.tenant)?;
-        let key = v1::LoadBalancerKey { tenant: tenant.name, ..key };
+        let key = v1::LoadBalancerKey { tenant: tenant.name.clone(), ..key };
         let members = parts.members.map(MemberSet::from_wire).unwrap_or_default();
         let most = usize::try_from(scenario.provider.max_members).unwrap_or(usize::MAX);
         if members.most() > most {
