@@ -14,6 +14,7 @@ use std::{
 
 use controller_core::{
     controllers_flag::Controller, lease::Timing, provider::Account, removal::RemovalSettings, selector::Selector,
+    tenancy::TenantMap,
 };
 use ipnet::IpNet;
 
@@ -94,15 +95,10 @@ pub struct ProviderConfig {
     pub accounts: Vec<Account>,
     /// `--provider-node-selector NAME=SELECTOR`: which nodes are a provider's.
     pub node_selectors: BTreeMap<String, Selector>,
-    /// `--tenant-map`: which tenant a namespace's Services belong to.
-    pub tenants: BTreeMap<String, String>,
-}
-
-impl ProviderConfig {
-    /// The tenant of this namespace's load balancers; empty: the daemon's default account.
-    pub fn tenant_of(&self, namespace: &str) -> &str {
-        self.tenants.get(namespace).map_or("", String::as_str)
-    }
+    /// `--tenant-map`: which tenant a namespace's Services belong to, as the file said at the start.
+    pub tenants: TenantMap,
+    /// That file.
+    pub tenant_map: Option<PathBuf>,
 }
 
 /// Leader election.

@@ -11,6 +11,7 @@ use crate::{
     metrics::Metrics,
     progress::Progress,
     provider::Providers,
+    tenants::Tenants,
 };
 
 /// What every control loop is given. Shared as `Arc<Context>`; the loops hold nothing else in common.
@@ -30,6 +31,8 @@ pub struct Context {
     pub events: Recorder,
     /// What is measured.
     pub metrics: Arc<Metrics>,
+    /// Whose Services are whose.
+    pub tenants: Tenants,
     /// What was configured.
     pub config: Arc<Config>,
     /// Signs of life of the loops.

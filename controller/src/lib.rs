@@ -15,4 +15,5 @@ pub mod provider;
 pub mod queue;
 pub mod reconcile;
 pub mod run;
+pub mod tenants;
 pub mod version;

@@ -16,7 +16,10 @@ pub(crate) use self::families::Registrar;
 use self::workqueue::QueueFamilies;
 pub use self::{
     families::{CounterVec, FloatGauge, FloatGaugeVec, GaugeVec, HistogramVec},
-    loops::{AppMetrics, EventMetrics, LifecycleMetrics, NodeMetrics, RouteMetrics, ServiceMetrics, SliMetrics},
+    loops::{
+        AppMetrics, EventMetrics, LifecycleMetrics, NodeMetrics, RouteMetrics, ServiceMetrics, SliMetrics,
+        TenantMapMetrics,
+    },
     rest_client::RestClientMetrics,
     workqueue::QueueMetrics,
 };

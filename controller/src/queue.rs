@@ -2,7 +2,8 @@
 //!
 //! Guarantees: a key is worked on by one worker at a time; a key added while it is worked on is worked on again
 //! afterwards; a key added many times before its turn is worked on once; what a person changed goes before what was only
-//! re-examined; a key whose provider is away is parked without growing older.
+//! re-examined; a key whose provider is away is parked without growing older. Keys of different groups, where there are groups, are
+//! worked on in turns, and some workers are kept from each group for the others.
 
 mod batches;
 mod state;
@@ -74,8 +75,12 @@ impl Observer for () {
 #[derive(Clone)]
 pub struct Queue(Arc<Shared>);
 
+/// The group a key belongs to; `None`: keys are not told apart.
+type GroupOf = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 struct Shared {
     name: &'static str,
+    group_of: GroupOf,
     state: Mutex<State>,
     changed: Notify,
     observer: Box<dyn Observer>,
@@ -90,8 +95,19 @@ impl std::fmt::Debug for Queue {
 impl Queue {
     /// An empty queue; `name` is its label in logs and metrics.
     pub fn new(name: &'static str, backoff: Backoff, observer: impl Observer) -> Self {
+        Self::fair(name, backoff, observer, |_| None)
+    }
+
+    /// An empty queue whose keys belong to groups, which are served in turns.
+    pub fn fair(
+        name: &'static str,
+        backoff: Backoff,
+        observer: impl Observer,
+        group_of: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Shared {
             name,
+            group_of: Box::new(group_of),
             state: Mutex::new(State::new(backoff)),
             changed: Notify::new(),
             observer: Box::new(observer),
@@ -153,7 +169,8 @@ impl Queue {
         let permits = Arc::new(Semaphore::new(workers.max(1)));
         let tasks = TaskTracker::new();
         while let Some(permit) = stop.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await {
-            let Some(key) = stop.run_until_cancelled(self.next()).await else { break };
+            let most = most_of_a_group(workers);
+            let Some(key) = stop.run_until_cancelled(self.next_within(most)).await else { break };
             let (queue, handler) = (self.clone(), Arc::clone(&handler));
             tasks.spawn(async move {
                 queue.work(key, &*handler).await;
@@ -189,9 +206,14 @@ impl Queue {
 
     /// The next key that is due; it counts as being worked on from then.
     async fn next(&self) -> String {
+        self.next_within(usize::MAX).await
+    }
+
+    /// As [`Self::next`], of a group of which fewer keys than this are being worked on.
+    async fn next_within(&self, most: usize) -> String {
         loop {
             let changed = self.0.changed.notified();
-            let next = self.lock().next(Instant::now());
+            let next = self.lock().next(Instant::now(), most, &*self.0.group_of);
             match next {
                 Next::Key { key, waited, left } => {
                     self.0.observer.waited(waited);
@@ -209,6 +231,11 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many of so many workers one group may have: some stay free, so that another group need not wait for this one's work to end.
+fn most_of_a_group(workers: usize) -> usize {
+    (workers - workers.div_ceil(4).min(workers)).max(1)
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ use crate::{
     metrics::Metrics,
     progress::Progress,
     provider::{Providers, Status},
+    tenants::Tenants,
     version,
 };
 
@@ -284,6 +285,9 @@ async fn lead(parts: Parts, remotes: Remotes) -> anyhow::Result<()> {
         let (cache, api, end) = (services.clone(), Api::all(client.clone()), process.clone());
         async move { cache.follow(api, end).await }
     });
+    let tenants = Tenants::new(config.provider.tenants.clone());
+    let tenant_map = config.provider.tenant_map.clone();
+    let _reload = tenant_map.map(|file| tenants.watch(file, metrics.service.tenant_map.clone()));
     let context = Context {
         client,
         nodes,
@@ -292,6 +296,7 @@ async fn lead(parts: Parts, remotes: Remotes) -> anyhow::Result<()> {
         providers,
         events,
         metrics,
+        tenants,
         config,
         progress: Progress::default(),
         stop,

@@ -27,6 +27,7 @@ pub mod selector;
 pub mod service;
 pub mod source_ranges;
 pub mod taints;
+pub mod tenancy;
 pub mod time;
 pub mod view;
 

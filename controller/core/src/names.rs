@@ -37,6 +37,9 @@ pub const ANNOTATION_HANDLE: &str = "ccm.cloudprovider.io/load-balancer-handle";
 /// for anything. Tells our finalizer from that of another controller, since all of them use the same one, and keeps a
 /// Service with its provider when the default changes. Ours, not upstream's.
 pub const ANNOTATION_PROVIDER: &str = "ccm.cloudprovider.io/load-balancer-provider";
+/// The tenant the load balancer of this Service was made for, where namespaces have tenants: a note of where to look once the
+/// namespace has another one, never a claim to be that tenant. Ours, not upstream's.
+pub const ANNOTATION_TENANT: &str = "ccm.cloudprovider.io/load-balancer-tenant";
 
 /// Annotation of a Node with which a person lets a Node go that the removal lock holds back: value `true`. It waives the
 /// limit on how many go at once and the need for a canary, never the proof that the machine is gone. Ours, not upstream's.

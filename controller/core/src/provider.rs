@@ -317,6 +317,10 @@ pub struct OwnedLoadBalancer {
     pub name: String,
     /// UID of the Service.
     pub uid: String,
+    /// The tenant it was asked for as; empty: the caller's own.
+    pub tenant: String,
+    /// The provider's handle of it.
+    pub handle: String,
     /// The cloud's name of it.
     pub cloud_name: String,
 }

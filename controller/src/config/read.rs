@@ -11,6 +11,7 @@ use controller_core::{
     provider::Account,
     removal::RemovalSettings,
     selector::{InvalidSelector, Selector},
+    tenancy::TenantMap,
 };
 use ipnet::IpNet;
 use provider_hop::{Endpoint, tls::San};
@@ -20,7 +21,10 @@ use super::{
     LeaderElectionConfig, LifecycleConfig, MigrationConfig, NodeConfig, PathBuf, ProviderConfig, RequestHeaderConfig,
     RouteConfig, ServiceConfig, SniCertificate, TelemetryConfig,
 };
-use crate::args::{Fault, Faults, Flags, Kind, SECTIONS, Value};
+use crate::{
+    args::{Fault, Faults, Flags, Kind, SECTIONS, Value},
+    tenants,
+};
 
 /// Reads files; the tests give another.
 type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<Vec<u8>>;
@@ -162,6 +166,7 @@ impl Reader<'_> {
             accounts: self.accounts(),
             node_selectors: self.node_selectors(),
             tenants: self.tenants(),
+            tenant_map: self.path("tenant-map"),
         }
     }
 
@@ -264,15 +269,14 @@ impl Reader<'_> {
     }
 
     /// A file that cannot be read is reported with the others.
-    fn tenants(&mut self) -> BTreeMap<String, String> {
-        let Some(Ok(bytes)) = self.path("tenant-map").map(|path| (self.file)(&path)) else { return BTreeMap::new() };
-        match serde_saphyr::from_slice(&bytes) {
-            Ok(tenants) => tenants,
-            Err(error) => {
-                self.wrong("tenant-map", format!("does not map namespaces to tenants: {error}"));
-                BTreeMap::new()
-            }
-        }
+    fn tenants(&mut self) -> TenantMap {
+        let Some(Ok(bytes)) = self.path("tenant-map").map(|path| (self.file)(&path)) else {
+            return TenantMap::default();
+        };
+        tenants::parse(&bytes).unwrap_or_else(|fault| {
+            self.wrong("tenant-map", format!("does not map namespaces to tenants: {fault}"));
+            TenantMap::default()
+        })
     }
 
     fn controllers(&mut self) -> std::collections::BTreeSet<Controller> {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use controller_core::{
-    names::{ANNOTATION_HANDLE, ANNOTATION_PROVIDER, FIELD_MANAGER_SERVICE, FINALIZER_LB},
+    names::{ANNOTATION_HANDLE, ANNOTATION_PROVIDER, ANNOTATION_TENANT, FIELD_MANAGER_SERVICE, FINALIZER_LB},
     service::record::Report,
     view::{Ingress, IpMode, Service},
 };
@@ -29,10 +29,12 @@ pub struct ServiceWriter {
 /// What is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceWrite<'a> {
-    /// The finalizer, and the mark of the provider that is to have the load balancer.
+    /// The finalizer, and the marks of the provider and the tenant that are to have the load balancer.
     Claim {
         /// Name of the provider.
         provider: &'a str,
+        /// The tenant; empty: the caller's own, which is not marked.
+        tenant: &'a str,
     },
     /// Status and handle.
     Report(&'a Report),
@@ -81,33 +83,44 @@ impl ServiceWriter {
 
 fn body(service: &Service, write: &ServiceWrite<'_>) -> Value {
     let mut body = match write {
-        ServiceWrite::Claim { provider } => claim_body(service, provider),
+        ServiceWrite::Claim { provider, tenant } => claim_body(service, provider, tenant),
         ServiceWrite::Report(report) => report_body(report),
         ServiceWrite::Release => json!({
             "metadata": {
                 "$deleteFromPrimitiveList/finalizers": [FINALIZER_LB],
-                "annotations": {ANNOTATION_HANDLE: null, ANNOTATION_PROVIDER: null},
+                "annotations": no_annotations(service),
             },
             "status": {"loadBalancer": {"ingress": null}},
         }),
-        ServiceWrite::Disclaim => {
-            json!({"metadata": {"annotations": {ANNOTATION_HANDLE: null, ANNOTATION_PROVIDER: null}}})
-        }
+        ServiceWrite::Disclaim => json!({"metadata": {"annotations": no_annotations(service)}}),
     };
     body["metadata"]["uid"] = service.uid.as_str().into();
     body["metadata"]["resourceVersion"] = service.resource_version.as_str().into();
     body
 }
 
-fn claim_body(service: &Service, provider: &str) -> Value {
+fn no_annotations(service: &Service) -> Value {
+    let mut none = json!({ANNOTATION_HANDLE: null, ANNOTATION_PROVIDER: null});
+    if service.annotations.contains_key(ANNOTATION_TENANT) {
+        none[ANNOTATION_TENANT] = Value::Null;
+    }
+    none
+}
+
+fn claim_body(service: &Service, provider: &str, tenant: &str) -> Value {
     let mut metadata = json!({"annotations": {ANNOTATION_PROVIDER: provider}});
+    let noted = service.annotations.get(ANNOTATION_TENANT).map_or("", String::as_str);
+    if noted != tenant {
+        metadata["annotations"][ANNOTATION_TENANT] = if tenant.is_empty() { Value::Null } else { tenant.into() };
+    }
     if !service.finalizers.iter().any(|finalizer| finalizer == FINALIZER_LB) {
         let order: Vec<&str> = service.finalizers.iter().map(String::as_str).chain([FINALIZER_LB]).collect();
         metadata["$setElementOrder/finalizers"] = order.into();
         metadata["finalizers"] = json!([FINALIZER_LB]);
     }
-    // What another provider noted for itself means nothing to this one.
-    if service.annotations.get(ANNOTATION_PROVIDER).is_some_and(|before| before != provider) {
+    // What another provider noted for itself means nothing to this one, nor what is another tenant's to this.
+    let before = service.annotations.get(ANNOTATION_PROVIDER);
+    if before.is_some_and(|before| before != provider || noted != tenant) {
         metadata["annotations"][ANNOTATION_HANDLE] = Value::Null;
     }
     json!({"metadata": metadata})
@@ -171,7 +184,7 @@ mod tests {
     #[test]
     fn a_finalizer_is_added_beside_those_of_others() {
         // Test_getPatchBytes, "adding bar to foo": the finalizer is `bar`, and `foo` somebody else's.
-        let patch = body(&service(&["foo"]), &ServiceWrite::Claim { provider: "mock" });
+        let patch = body(&service(&["foo"]), &ServiceWrite::Claim { provider: "mock", tenant: "" });
         assert_eq!(
             patch,
             json!({"metadata": {
@@ -187,7 +200,7 @@ mod tests {
     fn a_finalizer_that_is_there_is_only_marked_as_ours() {
         let mut service = service(&[FINALIZER_LB]);
         service.annotations.insert(ANNOTATION_PROVIDER.into(), "other".into());
-        let patch = body(&service, &ServiceWrite::Claim { provider: "mock" });
+        let patch = body(&service, &ServiceWrite::Claim { provider: "mock", tenant: "" });
         assert_eq!(
             patch,
             json!({"metadata": {
@@ -195,6 +208,24 @@ mod tests {
                 "annotations": {ANNOTATION_PROVIDER: "mock", ANNOTATION_HANDLE: null},
             }})
         );
+    }
+
+    #[test]
+    fn a_tenant_is_noted_and_takes_no_handle_of_anothers() {
+        let mut service = service(&[FINALIZER_LB]);
+        for (noted, tenant, annotations) in [
+            (None, "a", json!({ANNOTATION_PROVIDER: "mock", ANNOTATION_TENANT: "a", ANNOTATION_HANDLE: null})),
+            (Some("a"), "a", json!({ANNOTATION_PROVIDER: "mock"})),
+            (Some("a"), "", json!({ANNOTATION_PROVIDER: "mock", ANNOTATION_TENANT: null, ANNOTATION_HANDLE: null})),
+        ] {
+            service.annotations = [(ANNOTATION_PROVIDER.into(), "mock".into())].into();
+            service.annotations.extend(noted.map(|noted| (ANNOTATION_TENANT.into(), String::from(noted))));
+            let patch = body(&service, &ServiceWrite::Claim { provider: "mock", tenant });
+            assert_eq!(patch["metadata"]["annotations"], annotations, "{noted:?} {tenant}");
+        }
+        service.annotations.insert(ANNOTATION_TENANT.into(), "a".into());
+        let patch = body(&service, &ServiceWrite::Release);
+        assert!(patch["metadata"]["annotations"].as_object().is_some_and(|gone| gone.contains_key(ANNOTATION_TENANT)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Metrics of the four control loops, of leader election and of Events.
 
-use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
 
 use super::families::{CounterVec, GaugeVec, HistogramVec, Registrar, exponential};
 
@@ -45,6 +45,17 @@ pub struct ServiceMetrics {
     pub update_host_latency: Histogram,
     /// Load balancers of this cluster that no Service asks for, found by the orphan audit, by provider. Ours.
     pub orphans: GaugeVec<1>,
+    /// The tenant map. Ours.
+    pub tenant_map: TenantMapMetrics,
+}
+
+/// The map of namespaces to tenants.
+#[derive(Clone, Debug, Default)]
+pub struct TenantMapMetrics {
+    /// How often a changed file was refused.
+    pub refused: Counter,
+    /// 1 while the file on disk is not the map in force.
+    pub stale: Gauge,
 }
 
 /// route-controller.
@@ -172,6 +183,15 @@ impl ServiceMetrics {
                 "Load balancers of this cluster that no Service asks for, by provider",
                 ["provider"],
             ),
+            tenant_map: TenantMapMetrics {
+                refused: to.counter(
+                    "service_controller_tenant_map_reload_failures",
+                    "How often a changed tenant map was refused",
+                ),
+                stale: to
+                    .gauges("service_controller_tenant_map_stale", "1 while the tenant map on disk is not the one in force", [])
+                    .with([]),
+            },
         }
     }
 }

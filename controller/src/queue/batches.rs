@@ -93,7 +93,7 @@ impl Queue {
 
     fn take_due(&self, batch: &mut Vec<Taken>, size: usize) {
         while batch.len() < size {
-            let next = self.lock().next(Instant::now());
+            let next = self.lock().next(Instant::now(), usize::MAX, &*self.0.group_of);
             let Next::Key { key, waited, left } = next else { return };
             self.0.observer.waited(waited);
             self.0.observer.depth(left);

@@ -16,14 +16,24 @@ pub(super) struct State {
     keys: HashMap<String, Key>,
     /// Keys with a date, soonest first.
     waiting: BTreeSet<(Instant, u64, String)>,
+    groups: HashMap<Option<String>, Group>,
+    sequence: u64,
+}
+
+/// Keys that are worked on in turns with those of other groups.
+#[derive(Debug, Default)]
+struct Group {
     /// Keys that are due, most urgent first, then longest due.
     due: BTreeSet<(Priority, u64, String)>,
-    sequence: u64,
+    /// How many are being worked on.
+    taken: usize,
 }
 
 #[derive(Debug, Default)]
 struct Key {
     place: Place,
+    /// The group it is due or being worked on in.
+    group: Option<String>,
     failures: u32,
 }
 
@@ -62,7 +72,7 @@ pub(super) enum Next {
 
 impl State {
     pub(super) fn new(backoff: Backoff) -> Self {
-        Self { backoff, keys: HashMap::new(), waiting: BTreeSet::new(), due: BTreeSet::new(), sequence: 0 }
+        Self { backoff, keys: HashMap::new(), waiting: BTreeSet::new(), groups: HashMap::new(), sequence: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -96,17 +106,18 @@ impl State {
         }
     }
 
-    pub(super) fn next(&mut self, now: Instant) -> Next {
+    /// The next key, of a group of which fewer than `most` are being worked on. Without groups there is no such limit.
+    pub(super) fn next(&mut self, now: Instant, most: usize, group_of: &dyn Fn(&str) -> Option<String>) -> Next {
         while let Some((at, _, key)) = self.waiting.first() {
             if *at > now {
                 break;
             }
             let (at, key) = (*at, key.clone());
-            self.become_due(&key, at);
+            self.become_due(&key, at, group_of(&key));
         }
-        if let Some((_, _, key)) = self.due.pop_first() {
+        if let Some(key) = self.pop(most) {
             let waited = self.take(&key, now);
-            return Next::Key { key, waited, left: self.due.len() };
+            return Next::Key { key, waited, left: self.groups.values().map(|group| group.due.len()).sum() };
         }
         self.waiting.first().map_or(Next::Nothing, |(at, _, _)| Next::Until(*at))
     }
@@ -115,6 +126,13 @@ impl State {
     pub(super) fn finish(&mut self, key: &str, outcome: Outcome, now: Instant, unit: f64) {
         let Some(entry) = self.keys.get_mut(key) else { return };
         let Place::Taken { again } = std::mem::take(&mut entry.place) else { return };
+        let group = entry.group.take();
+        if let Some(of) = self.groups.get_mut(&group) {
+            of.taken = of.taken.saturating_sub(1);
+            if of.taken == 0 && of.due.is_empty() {
+                self.groups.remove(&group);
+            }
+        }
         match outcome {
             Outcome::Done => entry.failures = 0,
             Outcome::Backoff => entry.failures = entry.failures.saturating_add(1),
@@ -169,12 +187,25 @@ impl State {
         self.keys.entry(key.to_owned()).or_default().place = Place::Waiting { at, sequence, priority };
     }
 
-    fn become_due(&mut self, key: &str, since: Instant) {
+    /// Takes the first key of the group of which the fewest are being worked on.
+    fn pop(&mut self, most: usize) -> Option<String> {
+        let free = |(name, group): &(&Option<String>, &mut Group)| name.is_none() || group.taken < most;
+        let waiting = self.groups.iter_mut().filter(|(_, group)| !group.due.is_empty());
+        let (_, group) = waiting.filter(free).min_by_key(|(_, group)| {
+            let first = group.due.first().map(|(priority, sequence, _)| (*priority, *sequence));
+            (group.taken, first)
+        })?;
+        group.taken += 1;
+        group.due.pop_first().map(|(_, _, key)| key)
+    }
+
+    fn become_due(&mut self, key: &str, since: Instant, group: Option<String>) {
         let Some(entry) = self.keys.get_mut(key) else { return };
         let Place::Waiting { at, sequence, priority } = entry.place else { return };
         self.waiting.remove(&(at, sequence, key.to_owned()));
-        self.due.insert((priority, sequence, key.to_owned()));
         entry.place = Place::Due { since, sequence, priority };
+        entry.group.clone_from(&group);
+        self.groups.entry(group).or_default().due.insert((priority, sequence, key.to_owned()));
     }
 
     fn take(&mut self, key: &str, now: Instant) -> Duration {
@@ -188,12 +219,14 @@ impl State {
 
     /// Takes the key out of the ordered sets; its place is about to be set anew.
     fn take_out(&mut self, key: &str) {
-        match self.keys.get(key).map(|entry| &entry.place) {
-            Some(Place::Waiting { at, sequence, .. }) => {
+        match self.keys.get(key).map(|entry| (&entry.place, &entry.group)) {
+            Some((Place::Waiting { at, sequence, .. }, _)) => {
                 self.waiting.remove(&(*at, *sequence, key.to_owned()));
             }
-            Some(Place::Due { priority, sequence, .. }) => {
-                self.due.remove(&(*priority, *sequence, key.to_owned()));
+            Some((Place::Due { priority, sequence, .. }, group)) => {
+                if let Some(of) = self.groups.get_mut(group) {
+                    of.due.remove(&(*priority, *sequence, key.to_owned()));
+                }
             }
             _ => {}
         }

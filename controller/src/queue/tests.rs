@@ -260,3 +260,60 @@ async fn a_key_of_a_batch_comes_back_without_waiting_for_the_others() {
     assert_eq!(seen.lock().expect("lock").last(), Some(&vec!["slow".to_owned()]), "dropped unfinished, it failed");
     stop.cancel();
 }
+
+/// Keys are `GROUP/NAME`.
+fn grouped() -> Queue {
+    Queue::fair("test", BACKOFF, (), |key| key.split_once('/').map(|(group, _)| group.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_are_served_in_turns_whoever_came_first() {
+    let queue = grouped();
+    for n in 0..100 {
+        queue.add(&format!("a/{n}"));
+    }
+    for n in 0..3 {
+        queue.add(&format!("b/{n}"));
+    }
+    let mut order = Vec::new();
+    for _ in 0..8 {
+        order.push(queue.next().await);
+    }
+    // Nothing is finished meanwhile, so whoever has fewer under way is next.
+    assert_eq!(order, ["a/0", "b/0", "a/1", "b/1", "a/2", "b/2", "a/3", "a/4"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_leaves_some_workers_to_the_others() {
+    let queue = grouped();
+    let (started, stop) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
+    let (running, log, stopping) = (queue.clone(), Arc::clone(&started), stop.clone());
+    let worker = tokio::spawn(async move {
+        running
+            .run(8, stopping, move |key| {
+                log.lock().expect("lock").push(key);
+                async { std::future::pending::<Outcome>().await }
+            })
+            .await;
+    });
+    for n in 0..100 {
+        queue.add(&format!("a/{n}"));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(started.lock().expect("lock").len(), 6, "of eight");
+    queue.add("b/first");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(started.lock().expect("lock").last().map(String::as_str), Some("b/first"));
+    worker.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_without_a_group_have_all_workers() {
+    assert_eq!([1, 2, 8, 10, 128].map(most_of_a_group), [1, 1, 6, 7, 96]);
+    let bench = Bench::start(4, |_, _| Outcome::Done);
+    for n in 0..50 {
+        bench.queue.add(&n.to_string());
+    }
+    assert_eq!(bench.keys_after(1).await.len(), 50);
+    assert!(bench.queue.is_empty());
+}

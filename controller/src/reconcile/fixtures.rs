@@ -21,6 +21,7 @@ use crate::{
         Provider, Providers,
         testing::{self, Daemon},
     },
+    tenants::Tenants,
 };
 
 /// A context whose provider is away, the script that answers its requests, and the script that gets its Events.
@@ -44,6 +45,7 @@ pub(crate) fn context_with(daemon: &Daemon, config: Config) -> (Arc<Context>, Sc
         providers: Providers::start(vec![daemon.remote()], &testing::settings(), &metrics.provider, &stop),
         events: Recorder::new(&event_client, Arc::clone(&metrics)),
         metrics,
+        tenants: Tenants::new(config.provider.tenants.clone()),
         config: Arc::new(config),
         progress: Progress::default(),
         stop,

@@ -68,6 +68,7 @@ pub async fn run(context: Arc<Context>) {
     }
     tasks.spawn(Arc::clone(&shared).follow_nodes());
     tasks.spawn(Arc::clone(&shared).follow_endpoints());
+    tasks.spawn(Arc::clone(&shared).follow_tenants());
     tasks.spawn(Arc::clone(&shared).audit_orphans());
     stop.run_until_cancelled(shared.follow_services()).await;
     while tasks.join_next().await.is_some() {}
@@ -208,6 +209,25 @@ impl Shared {
                     }
                 }
             }
+        }
+    }
+
+    /// Looks anew at the Services of namespaces that have another tenant than before.
+    async fn follow_tenants(self: Arc<Self>) {
+        let stop = self.context.stop.clone();
+        let mut changes = self.context.tenants.follow();
+        let mut before = changes.borrow_and_update().clone();
+        while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+            let now = changes.borrow_and_update().clone();
+            for service in self.context.services.list() {
+                let key = format!("{}/{}", service.namespace, service.name);
+                if before.of(&service.namespace) != now.of(&service.namespace)
+                    && let Some(lane) = self.entries.lane_of(&key)
+                {
+                    self.lanes.get(lane).queue.add(&key);
+                }
+            }
+            before = now;
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
         Providers, Settings,
         testing::{Daemon, settings},
     },
+    tenants::Tenants,
 };
 
 /// Longer than anything takes, in time that is paused.
@@ -44,6 +45,7 @@ impl Rig {
             slices: api.slices.clone(),
             providers,
             metrics,
+            tenants: Tenants::new(config.provider.tenants.clone()),
             config: Arc::new(config),
             progress: Progress::default(),
             stop: CancellationToken::new(),

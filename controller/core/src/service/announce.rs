@@ -8,6 +8,8 @@ use crate::{
     node_set::NodeSet,
     provider::Notice,
     source_ranges::InvalidSourceRange,
+    tenancy::Obstacle,
+    view::Service,
 };
 
 use super::{record::Work, wanted::Wanted};
@@ -75,6 +77,32 @@ pub fn provider_missing(name: &str) -> Notice {
         crate::names::ANNOTATION_PROVIDER
     );
     warning("SyncLoadBalancerFailed", text)
+}
+
+/// Nothing is made for the Service of a namespace without a tenant, or whose tenant is another one by now.
+pub(super) fn obstacle(service: &Service, tenant: &str, obstacle: &Obstacle) -> Notice {
+    let namespace = &service.namespace;
+    let text = match obstacle {
+        Obstacle::Unmapped => format!(
+            "namespace {namespace:?} has no tenant, and only tenants may have load balancers here; an administrator adds it to the \
+             tenant map of the cloud controller"
+        ),
+        Obstacle::Moved { now } => {
+            let now = now.as_deref().map_or_else(|| "no tenant".to_owned(), |now| format!("tenant {now:?}"));
+            format!(
+                "its load balancer was made for tenant {tenant:?}, and namespace {namespace:?} has {now} now. The load balancer stays \
+                 where it is and follows the nodes, but the Service's other changes are not carried out: delete the Service and make \
+                 it anew, or have an administrator give the namespace back to tenant {tenant:?} in the tenant map"
+            )
+        }
+        Obstacle::Unserved => format!(
+            "annotation {} says that its load balancer was made for tenant {tenant:?}, which is neither that of namespace \
+             {namespace:?} nor one the provider serves this controller; an administrator allows it in the daemon's access file \
+             until the load balancer is gone, or removes the annotation if it is not true",
+            crate::names::ANNOTATION_TENANT
+        ),
+    };
+    warning("SyncLoadBalancerFailed", format!("Error syncing load balancer: {text}"))
 }
 
 /// The Kubernetes write that keeps the outcome failed.

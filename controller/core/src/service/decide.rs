@@ -3,7 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    names::ANNOTATION_HANDLE, provider::Notice, source_ranges::InvalidSourceRange, time::Timestamp, view::Service,
+    names::ANNOTATION_HANDLE,
+    provider::Notice,
+    source_ranges::InvalidSourceRange,
+    tenancy::{Obstacle, Standing, noted_tenant},
+    time::Timestamp,
+    view::Service,
 };
 
 use super::{
@@ -23,6 +28,8 @@ pub struct Scene<'a> {
     pub service: Option<&'a Arc<Service>>,
     /// Whose it is. Not read when it is gone.
     pub owner: Owner<'a>,
+    /// Which tenant's it is. Not read when it is gone.
+    pub standing: &'a Standing,
     /// What it wants of its provider. Only read while it wants a load balancer and is ours.
     pub wanted: Option<Result<&'a Wanted, &'a InvalidSourceRange>>,
     /// What is remembered.
@@ -48,6 +55,8 @@ pub enum Step {
     Claim {
         /// The provider that is to have it.
         provider: String,
+        /// The tenant whose it is to be.
+        tenant: String,
         /// No finalizer was there before.
         anew: bool,
     },
@@ -67,6 +76,8 @@ pub enum Step {
     Forget,
     /// Tell why nothing can be done, and wait for a change.
     Refuse(Notice),
+    /// Tell why not everything can be done.
+    Warn(Notice),
 }
 
 /// The next step. Applying it changes the Service or the record, so that the step after it is another one.
@@ -91,7 +102,7 @@ fn undisturbed(scene: &Scene<'_>) -> Step {
         Owner::Provider(name) => match &record.claim {
             // Another object of this name, or the same one at another provider: the old load balancer goes first.
             Some(claim) if claim.service.uid != service.uid || claim.provider != name => Step::Delete(claim.clone()),
-            _ if needs_cleanup(service) => clean_up(service, name, record),
+            _ if needs_cleanup(service) => clean_up(scene, service, name),
             _ if wants_load_balancer(service) && !service.deleting => keep(scene, service, name),
             // Somebody took our finalizer away from a Service that no longer wants or keeps its load balancer.
             Some(claim) => Step::Delete(claim.clone()),
@@ -116,11 +127,23 @@ fn foreign(service: &Service, record: &Record) -> Step {
 
 /// A Service that holds the finalizer and has no right to a load balancer any more. The provider is always asked to remove
 /// it, whatever a look would find: half of a load balancer does not show.
-fn clean_up(service: &Arc<Service>, provider: &str, record: &Record) -> Step {
-    if record.gone.as_ref() == Some(&service.uid) {
-        return Step::Release;
+///
+/// Where the Service's note of its tenant and the map differ, both tenants are asked: the note may be made up, and each finds
+/// only what carries this Service's UID.
+fn clean_up(scene: &Scene<'_>, service: &Arc<Service>, provider: &str) -> Step {
+    let (record, standing) = (scene.record, scene.standing);
+    let gone = record.gone.as_ref() == Some(&service.uid);
+    let hint = record.tenant_hint(service).unwrap_or(&standing.tenant);
+    let mut asked = [Some(hint), standing.also.as_deref()].into_iter().flatten();
+    let left = asked.find(|tenant| !record.is_gone_for(&service.uid, tenant));
+    let Some(tenant) = left.filter(|_| !(gone && record.gone_surely)) else { return Step::Release };
+    if let Some(obstacle @ Obstacle::Unserved) = &standing.obstacle {
+        return Step::Refuse(announce::obstacle(service, &standing.tenant, obstacle));
     }
-    let delete = || Step::Delete(Target { provider: provider.to_owned(), service: Arc::clone(service) });
+    let delete = || {
+        let (provider, tenant) = (provider.to_owned(), tenant.to_owned());
+        Step::Delete(Target { provider, tenant, service: Arc::clone(service) })
+    };
     let ours = record.claim.is_some() || marked_provider(service).is_some() || wants_load_balancer(service);
     if ours {
         return delete();
@@ -141,17 +164,30 @@ fn keep(scene: &Scene<'_>, service: &Arc<Service>, provider: &str) -> Step {
     let marked = marked_provider(service);
     let left = record.gone.as_ref() == Some(&service.uid);
     if let Some(other) = marked.filter(|marked| *marked != provider && !left) {
-        return Step::Delete(Target { provider: other.to_owned(), service: Arc::clone(service) });
+        let tenant = noted_tenant(service).unwrap_or_default().to_owned();
+        return Step::Delete(Target { provider: other.to_owned(), tenant, service: Arc::clone(service) });
+    }
+    let standing = scene.standing;
+    if let Some(obstacle @ (Obstacle::Unmapped | Obstacle::Unserved)) = &standing.obstacle {
+        return Step::Refuse(announce::obstacle(service, &standing.tenant, obstacle));
     }
     let wanted = match scene.wanted {
         Some(Ok(wanted)) => wanted,
         Some(Err(problem)) => return Step::Refuse(announce::invalid(problem)),
         None => return Step::AwaitOwner,
     };
-    if !has_finalizer(service) || marked != Some(provider) {
+    let tenant = match &standing.obstacle {
+        // Nothing was made for the former tenant: it is the present one's from the start.
+        Some(Obstacle::Moved { now: Some(now) }) if record.nothing => now,
+        _ => &standing.tenant,
+    };
+    if !has_finalizer(service) || marked != Some(provider) || noted_tenant(service) != Some(tenant.as_str()) {
         return match remaining(record.claimed_at, RESTORE_PAUSE, now) {
             Some(pause) => Step::Rest(Some(pause)),
-            None => Step::Claim { provider: provider.to_owned(), anew: !has_finalizer(service) },
+            None => {
+                let (provider, tenant) = (provider.to_owned(), tenant.to_owned());
+                Step::Claim { provider, tenant, anew: !has_finalizer(service) }
+            }
         };
     }
     let (report, pause) = due_report(service, record, now);
@@ -159,9 +195,13 @@ fn keep(scene: &Scene<'_>, service: &Arc<Service>, provider: &str) -> Step {
         return Step::Report(report);
     }
     let rest = |time: Option<Duration>| Step::Rest([time, pause].into_iter().flatten().min());
-    match towards(scene, wanted) {
-        Towards::Step(step) => step,
-        Towards::Rest(time) => rest(time),
+    let notice = standing.obstacle.as_ref().map(|obstacle| announce::obstacle(service, &standing.tenant, obstacle));
+    match (towards(scene, wanted), notice) {
+        // What is there is looked at and follows the nodes; nothing is made or changed in an account that is not the tenant's.
+        (Towards::Step(Step::Call(Work::Ensure)), Some(notice)) => Step::Refuse(notice),
+        (Towards::Rest(_), Some(notice)) if !record.has_told(&notice) => Step::Warn(notice),
+        (Towards::Step(step), _) => step,
+        (Towards::Rest(time), _) => rest(time),
     }
 }
 

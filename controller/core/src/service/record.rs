@@ -3,12 +3,13 @@
 //! The record is a memory, not the truth: it is lost at a restart and made again from the Service and the cloud's own
 //! record. Everything that decides whether a load balancer may be made or removed is on the Service or in the cloud.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     fault::{Code, Fault, Origin, Retry},
     names::ANNOTATION_HANDLE,
     provider::{DeleteState, LoadBalancerState, Notice, Phase},
+    tenancy::noted_tenant,
     time::Timestamp,
     view::{Ingress, IpMode, Service},
 };
@@ -39,6 +40,8 @@ pub enum Work {
 pub struct Target {
     /// Name of the provider.
     pub provider: String,
+    /// The tenant to ask as; empty: the caller's own.
+    pub tenant: String,
     /// The Service as it was last seen.
     pub service: Arc<Service>,
 }
@@ -116,6 +119,10 @@ pub struct Record {
     pub(super) claimed_at: Option<Timestamp>,
     /// UID of a Service whose load balancer is proven to be gone.
     pub(super) gone: Option<String>,
+    /// As which tenants that was proven.
+    gone_for: BTreeSet<String>,
+    /// It was ours to know as whose it was made: no other tenant need be asked.
+    pub(super) gone_surely: bool,
     /// Whether a look found something; `None`: not looked.
     pub(super) exists: Option<bool>,
     /// What the cloud is known to have.
@@ -127,6 +134,8 @@ pub struct Record {
     /// Every ensure ever made of this Service had an answer, and it is kept. Not so after a restart, nor when nobody knows
     /// how an ensure ended.
     kept: bool,
+    /// The cloud has nothing of this Service: it said so, or nothing was ever asked for, and no ensure was begun since.
+    pub(super) nothing: bool,
     /// When the cloud last confirmed what is there.
     pub(super) confirmed: Option<Timestamp>,
     /// A look for drift is due.
@@ -173,22 +182,56 @@ impl Record {
         !(about && self.kept)
     }
 
-    /// Keeps the newest form of a Service whose load balancer is this provider's, for the day it is gone.
-    fn track(&mut self, provider: &str, service: &Arc<Service>) {
+    /// The tenant whose load balancer this is, as far as there is one.
+    pub fn made_for<'a>(&'a self, service: &'a Service) -> Option<&'a str> {
+        if self.gone.as_ref() == Some(&service.uid) {
+            return None;
+        }
+        self.tenant_hint(service)
+    }
+
+    /// The tenant whose load balancer this is, or was: by what we remember, else by the Service's note.
+    pub fn tenant_hint<'a>(&'a self, service: &'a Service) -> Option<&'a str> {
+        match &self.claim {
+            Some(claim) if claim.service.uid == service.uid => Some(&claim.tenant),
+            _ => noted_tenant(service),
+        }
+    }
+
+    /// Whether the load balancer of a Service is proven to be gone as this tenant's.
+    pub(super) fn is_gone_for(&self, uid: &str, tenant: &str) -> bool {
+        self.gone.as_deref() == Some(uid) && self.gone_for.contains(tenant)
+    }
+
+    /// Whether people were told this last.
+    pub(super) fn has_told(&self, notice: &Notice) -> bool {
+        self.refused.as_ref() == Some(notice)
+    }
+
+    /// Keeps the newest form of a Service whose load balancer is this provider's and tenant's, for the day it is gone.
+    fn track(&mut self, provider: &str, tenant: &str, service: &Arc<Service>) {
         if self.handle.is_empty()
             && let Some(handle) = service.annotations.get(ANNOTATION_HANDLE)
         {
             self.handle.clone_from(handle);
         }
-        self.claim = Some(Target { provider: provider.to_owned(), service: Arc::clone(service) });
+        let service = Arc::clone(service);
+        self.claim = Some(Target { provider: provider.to_owned(), tenant: tenant.to_owned(), service });
     }
 
-    /// Finalizer and mark were written; with `anew`, no finalizer was there before, so nothing of ours can be in the cloud.
-    pub fn claimed(&mut self, provider: &str, service: &Arc<Service>, anew: bool, now: Timestamp) {
-        self.track(provider, service);
+    /// Finalizer and marks were written; with `anew`, no finalizer was there before, so nothing of ours can be in the cloud.
+    pub fn claimed(&mut self, provider: &str, tenant: &str, service: &Arc<Service>, anew: bool, now: Timestamp) {
+        if self.claim.as_ref().is_some_and(|claim| claim.tenant != tenant) {
+            // What is known is known of another tenant's account.
+            *self = Self { claimed_at: self.claimed_at, ..Self::default() };
+        }
+        self.track(provider, tenant, service);
         let first = self.claimed_at.replace(now).is_none();
         if self.gone.take().is_some() || (anew && self.confirmed.is_none()) {
+            self.gone_for.clear();
+            self.gone_surely = false;
             self.exists = Some(false);
+            self.nothing = true;
             self.kept |= first;
         }
     }
@@ -200,15 +243,27 @@ impl Record {
 
     /// The Service was let go; nothing of the past matters if it comes back.
     pub fn released(&mut self, uid: &str) {
-        *self = Self { gone: Some(uid.to_owned()), ..Self::default() };
+        let (mut gone_for, mut gone_surely) = (std::mem::take(&mut self.gone_for), self.gone_surely);
+        if self.gone.as_deref() != Some(uid) {
+            (gone_for, gone_surely) = (BTreeSet::new(), false);
+        }
+        *self = Self { gone: Some(uid.to_owned()), gone_for, gone_surely, ..Self::default() };
     }
 
     /// The provider is about to be asked about a Service that wants a load balancer. Answers what people are told
     /// beforehand.
-    pub fn begin(&mut self, work: Work, provider: &str, service: &Arc<Service>, wanted: &Wanted) -> Vec<Notice> {
-        self.track(provider, service);
+    pub fn begin(
+        &mut self,
+        work: Work,
+        provider: &str,
+        tenant: &str,
+        service: &Arc<Service>,
+        wanted: &Wanted,
+    ) -> Vec<Notice> {
+        self.track(provider, tenant, service);
         match work {
             Work::Ensure => {
+                self.nothing = false;
                 self.achieved = None;
                 if self.announced.as_ref() == Some(&wanted.hash) {
                     return Vec::new();
@@ -300,6 +355,7 @@ impl Record {
             Ok(state) => state,
             Err(fault) if fault.code == Code::NotFound && fault.origin != Origin::Distrust => {
                 self.exists = Some(false);
+                self.nothing = true;
                 self.achieved = None;
                 self.seen(false, now);
                 return Told::quietly(Next::Go);
@@ -307,6 +363,7 @@ impl Record {
             Err(fault) => return self.failed(Work::Look, &fault, None, epoch, now),
         };
         let again = self.exists.replace(true) == Some(true);
+        self.nothing = false;
         let (phase, notices) = self.take_in(state);
         match phase {
             // Whatever goes on there, nobody carries it on but an ensure.
@@ -367,7 +424,10 @@ impl Record {
             return Told { next: Next::Wait(poll_after), notices };
         }
         notices.push(announce::deleted());
+        let known = self.claim.is_some() && (self.claimed_at.is_some() || self.exists == Some(true));
         self.released(&target.service.uid);
+        self.gone_surely |= known;
+        self.gone_for.insert(target.tenant.clone());
         Told { next: Next::Go, notices }
     }
 

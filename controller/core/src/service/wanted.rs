@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use crate::{
     digest::Digest,
     endpoint_set::EndpointSet,
-    names::{ANNOTATION_HANDLE, ANNOTATION_PROVIDER},
+    names::{ANNOTATION_HANDLE, ANNOTATION_PROVIDER, ANNOTATION_TENANT},
     node_set::NodeSet,
     provider::LoadBalancerSpec,
     source_ranges::{self, InvalidSourceRange},
@@ -66,7 +66,7 @@ impl Wanted {
 /// The annotations a provider is sent: those under one of its prefixes, without our own notes, which change as a
 /// consequence of its answers.
 pub fn sent_annotations(annotations: &BTreeMap<String, String>, prefixes: &[String]) -> BTreeMap<String, String> {
-    let ours = |key: &str| [ANNOTATION_HANDLE, ANNOTATION_PROVIDER].contains(&key);
+    let ours = |key: &str| [ANNOTATION_HANDLE, ANNOTATION_PROVIDER, ANNOTATION_TENANT].contains(&key);
     annotations
         .iter()
         .filter(|(key, _)| !ours(key) && prefixes.iter().any(|prefix| key.starts_with(prefix)))

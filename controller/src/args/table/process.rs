@@ -147,7 +147,8 @@ pub(super) const GLOBAL: &[Flag] = &[
         "otlp-endpoint",
         Kind::Text,
         "",
-        "Where OpenTelemetry traces go over gRPC: http://HOST:PORT of a collector. When empty, what \
+        "Where OpenTelemetry traces go over gRPC: http://HOST:PORT of a collector, or https://HOST:PORT of one that the \
+         system's CAs (or those in SSL_CERT_FILE) vouch for. When empty, what \
          OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT says; when these are, too, nowhere.",
     ),
     Flag::ours("trace-sampling-ratio", Kind::Float, "1", "Share of traces that are sent, from 0 to 1."),

@@ -84,6 +84,7 @@ pub(super) const PROVIDER: &[Flag] = &[
         Kind::File,
         "",
         "YAML or JSON file that maps namespaces to tenants: the load balancers of a namespace's Services are made for its \
-         tenant. A namespace that is not in it belongs to the daemon's default account.",
+         tenant. A namespace that is not in it belongs to the daemon's default account, or to what the file says under \
+         unmapped. Read again when it changes. docs/tenancy.md shows its form.",
     ),
 ];

@@ -319,8 +319,9 @@ fn the_list_of_controllers_is_checked() {
 fn namespaces_are_mapped_to_tenants() {
     let arguments = ["--provider=unix:p.sock", "--tenant-map=/t"];
     let config = from(&arguments, "shop: tenant-a\n\"bank\": tenant-b\n").expect("a map");
-    assert_eq!(config.provider.tenant_of("shop"), "tenant-a");
-    assert_eq!(config.provider.tenant_of("other"), "");
+    assert_eq!(config.provider.tenants.of("shop"), Some("tenant-a"));
+    assert_eq!(config.provider.tenants.of("other"), Some(""));
+    assert_eq!(config.provider.tenant_map.as_deref(), Some(Path::new("/t")));
 }
 
 #[test]

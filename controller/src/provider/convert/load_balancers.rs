@@ -334,6 +334,8 @@ pub(in crate::provider) fn owned(
                 namespace: bounded("key.service_namespace", key.service_namespace, 63)?,
                 name: bounded("key.service_name", key.service_name, 63)?,
                 uid: required("key.service_uid", key.service_uid, 63)?,
+                tenant: tenant.to_owned(),
+                handle: bounded("key.handle", key.handle, HANDLE)?,
                 cloud_name: bounded("name", wire.name, ID)?,
             })
         })

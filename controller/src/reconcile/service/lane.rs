@@ -18,6 +18,7 @@ use crate::{
     kube::cache::Cache,
     provider::{Info, Provider, Status},
     queue::Queue,
+    tenants::Tenants,
 };
 
 /// The group of keys that wait for the provider of their lane.
@@ -98,7 +99,9 @@ pub(super) enum Named<'a> {
 impl Lanes {
     pub(super) fn new(context: &Context) -> Self {
         let lane = |(index, provider): (usize, &Provider)| {
-            let queue = Queue::new("service", Backoff::SERVICE, context.metrics.workqueue("service"));
+            let tenants = context.tenants.clone();
+            let group = move |key: &str| group_of(&tenants, key);
+            let queue = Queue::fair("service", Backoff::SERVICE, context.metrics.workqueue("service"), group);
             Arc::new(Lane { index, provider: provider.clone(), queue, nodes: RwLock::default() })
         };
         Self { lanes: context.providers.all().iter().enumerate().map(lane).collect(), spoke: Notify::new() }
@@ -129,6 +132,14 @@ impl Lanes {
     pub(super) async fn some_provider_spoke(&self) {
         self.spoke.notified().await;
     }
+}
+
+/// Services of different tenants are worked on in turns. Where nobody is told apart there are no groups.
+fn group_of(tenants: &Tenants, key: &str) -> Option<String> {
+    let map = tenants.current();
+    let namespace = key.split_once('/').map_or("", |(namespace, _)| namespace);
+    // Those without a tenant are turned away at once, and must not keep anybody waiting while there are many.
+    map.is_in_use().then(|| map.of(namespace).unwrap_or_default().to_owned())
 }
 
 /// How many calls the provider finds useful at once, as soon as it says another number than `unlike`. `None`: it will

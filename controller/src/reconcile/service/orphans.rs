@@ -1,14 +1,12 @@
 //! The search for load balancers that no Service accounts for. They are told of and left alone.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use controller_core::{
     names::event_source,
     provider::{Capability, OwnedLoadBalancer},
     service::orphans::{Orphan, orphans},
+    tenancy::noted_tenant,
     view::Service,
 };
 
@@ -32,9 +30,8 @@ impl Shared {
     async fn audit(&self, lane: &Lane) {
         let Some(info) = lane.provider.info().filter(|info| info.can(Capability::LoadBalancerList)) else { return };
         let mut owned = Vec::new();
-        let tenants: BTreeSet<&str> = self.context.config.provider.tenants.values().map(String::as_str).collect();
-        let served = tenants.into_iter().filter(|tenant| info.tenants.iter().any(|served| served == tenant));
-        for tenant in served.chain([""]) {
+        // Also those no namespace has any more: theirs is what nobody looks after.
+        for tenant in info.tenants.iter().map(String::as_str).chain([""]) {
             match lane.provider.list_load_balancers(tenant).await {
                 Ok(some) => owned.extend(some),
                 Err(fault) => return tracing::warn!(%fault, tenant, "orphaned load balancers not looked for"),
@@ -44,7 +41,10 @@ impl Shared {
         let services = self.context.services.list();
         let by_uid: BTreeMap<&str, &Service> =
             services.iter().map(|service| (service.uid.as_str(), &**service)).collect();
-        let found = orphans(&owned, &by_uid);
+        let tenants = self.context.tenants.current();
+        let tenant_of =
+            |service: &Service| noted_tenant(service).or(tenants.of(&service.namespace)).map(ToOwned::to_owned);
+        let found = orphans(&owned, &by_uid, tenant_of);
         let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
         self.context.metrics.service.orphans.with([&info.name]).set(count);
         for orphan in &found {
@@ -54,7 +54,7 @@ impl Shared {
 
     fn tell_orphan(&self, provider: &str, orphan: &Orphan<'_>) {
         let Orphan { load_balancer, because } = orphan;
-        let OwnedLoadBalancer { namespace, name, uid, cloud_name } = load_balancer;
+        let OwnedLoadBalancer { namespace, name, uid, cloud_name, .. } = load_balancer;
         tracing::warn!(provider, namespace, name, uid, cloud_name, because, "orphaned load balancer");
         if namespace.is_empty() || name.is_empty() {
             return;

@@ -1,3 +1,5 @@
+mod tenants;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -36,6 +38,8 @@ struct State {
     faults: Vec<Status>,
     /// Updates of members, by Service.
     updates: BTreeMap<String, usize>,
+    /// As which tenants something was ensured or removed.
+    asked: Vec<String>,
 }
 
 struct Balancer {
@@ -68,7 +72,10 @@ impl Cloud {
         let this = self.clone();
         daemon.on_delete(move |request| {
             let key = request.key.expect("a key");
-            this.with(|state| state.balancers.remove(&key.service_uid));
+            this.with(|state| {
+                state.asked.push(format!("delete as {}", key.tenant));
+                state.balancers.remove(&key.service_uid)
+            });
             let outcome = v1::delete_load_balancer_response::Outcome::Deleted(v1::Deleted {});
             async move { Ok(v1::DeleteLoadBalancerResponse { outcome: Some(outcome), notices: vec![] }) }
         });
@@ -85,7 +92,9 @@ impl Cloud {
             if let Some(fault) = state.faults.pop() {
                 return Err(fault);
             }
-            let uid = request.key.clone().expect("a key").service_uid;
+            let key = request.key.clone().expect("a key");
+            state.asked.push(format!("ensure as {}", key.tenant));
+            let uid = key.service_uid;
             let ready = state.next_ready();
             let balancer = state.balancers.entry(uid).or_insert(Balancer { hash: String::new(), ready, members: 0 });
             balancer.hash.clone_from(&request.spec_hash);

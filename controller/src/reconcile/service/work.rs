@@ -16,6 +16,7 @@ use controller_core::{
         wanted::Wanted,
     },
     source_ranges::InvalidSourceRange,
+    tenancy::Standing,
     view::Service,
 };
 
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     clock,
     kube::{service_writes::ServiceWrite, write_error::WriteError},
+    provider::Info,
     queue::Outcome,
 };
 
@@ -41,6 +43,7 @@ const UNDECIDED: std::time::Duration = std::time::Duration::from_secs(5);
 /// The Service's provider and what the Service wants of it.
 struct Wish {
     lane: Arc<Lane>,
+    tenant: String,
     epoch: String,
     compares: bool,
     nodes: Option<Nodes>,
@@ -78,10 +81,19 @@ impl Shared {
 
     fn decide(&self, service: Option<&Arc<Service>>, memory: &Memory) -> (Step, Option<Wish>) {
         let now = clock::now();
-        let scene = |owner, wish: Option<&Wish>| {
+        let standing = |info: Option<&Info>| {
+            let Some(service) = service else { return Standing::default() };
+            let mapped = self.context.tenants.current();
+            let served = |tenant: &str| {
+                tenant.is_empty() || info.is_none_or(|info| info.tenants.iter().any(|served| served == tenant))
+            };
+            Standing::of(service, &memory.record, mapped.of(&service.namespace), served)
+        };
+        let scene = |owner, standing: &Standing, wish: Option<&Wish>| {
             decide(&Scene {
                 service,
                 owner,
+                standing,
                 wanted: wish.and_then(|wish| wish.wanted.as_ref()).map(Result::as_ref),
                 record: &memory.record,
                 epoch: wish.map_or("", |wish| &wish.epoch),
@@ -90,31 +102,33 @@ impl Shared {
                 audit: memory.audit,
             })
         };
-        let Some(seen) = service else { return (scene(Owner::Waiting, None), None) };
+        let nobodys = Standing::default();
+        let Some(seen) = service else { return (scene(Owner::Waiting, &nobodys, None), None) };
         let by_class = ByClass::of(seen, &self.context.providers);
         let owner = by_class.owner(seen);
-        let Owner::Provider(name) = owner else { return (scene(owner, None), None) };
+        let Owner::Provider(name) = owner else { return (scene(owner, &nobodys, None), None) };
         match self.lanes.named(name) {
             Named::One(lane) => {
-                let wish = self.wish(seen, lane);
-                (scene(owner, wish.as_ref()), wish)
+                let info = lane.info();
+                let standing = standing(info.as_deref());
+                let wish = info.map(|info| self.wish(seen, lane, &info, &standing.tenant));
+                (scene(owner, &standing, wish.as_ref()), wish)
             }
             Named::Nobody => (Step::Refuse(announce::provider_missing(name)), None),
             Named::Unknown => (Step::AwaitOwner, None),
         }
     }
 
-    fn wish(&self, service: &Service, lane: &Arc<Lane>) -> Option<Wish> {
-        let info = lane.info()?;
+    fn wish(&self, service: &Service, lane: &Arc<Lane>, info: &Info, tenant: &str) -> Wish {
         let nodes = lane.nodes(&self.context.nodes);
         let wants = ownership::wants_load_balancer(service) && !service.deleting;
-        let members = nodes.as_ref().filter(|_| wants).zip(self.endpoints(service, &info));
+        let members = nodes.as_ref().filter(|_| wants).zip(self.endpoints(service, info));
         let wanted = members.map(|(nodes, endpoints)| {
-            let tenant = self.context.config.provider.tenant_of(&service.namespace);
             Wanted::new(service, tenant, &info.annotation_prefixes, Arc::clone(&nodes.set), endpoints)
         });
         let compares = info.can(Capability::LoadBalancerPlan);
-        Some(Wish { lane: Arc::clone(lane), epoch: info.epoch.clone(), compares, nodes, wanted })
+        let (lane, tenant, epoch) = (Arc::clone(lane), tenant.to_owned(), info.epoch.clone());
+        Wish { lane, tenant, epoch, compares, nodes, wanted }
     }
 
     async fn apply(
@@ -137,11 +151,15 @@ impl Shared {
                 self.tell(service, memory.record.refuse(notice));
                 Break(Outcome::Halt)
             }
-            (Step::Claim { provider, anew }, Some(service), _) => {
-                let write = ServiceWrite::Claim { provider: &provider };
+            (Step::Warn(notice), Some(service), _) => {
+                self.tell(service, memory.record.refuse(notice));
+                Continue(())
+            }
+            (Step::Claim { provider, tenant, anew }, Some(service), _) => {
+                let write = ServiceWrite::Claim { provider: &provider, tenant: &tenant };
                 let written = self.write(service, &write, memory).await?;
                 if let Some(written) = written {
-                    memory.record.claimed(&provider, &written, anew, clock::now());
+                    memory.record.claimed(&provider, &tenant, &written, anew, clock::now());
                 }
                 Continue(())
             }
@@ -212,9 +230,9 @@ impl Shared {
         let record = &mut memory.record;
         let wanted = wish.wanted.as_ref().and_then(|wanted| wanted.as_ref().ok());
         if let Some(wanted) = wanted {
-            self.tell(service, record.begin(work, &provider.name(), service, wanted));
+            self.tell(service, record.begin(work, &provider.name(), &wish.tenant, service, wanted));
         }
-        let key = self.key(service, record);
+        let key = key(service, &wish.tenant, record);
         let told = match (work, wanted) {
             (Work::Ensure, Some(wanted)) => {
                 let (spec, hash) = (&wanted.spec, wanted.hash.to_string());
@@ -252,7 +270,7 @@ impl Shared {
 
     async fn compare(&self, service: &Service, wish: &Wish, memory: &mut Memory) {
         let Some(Ok(wanted)) = &wish.wanted else { return };
-        let key = self.key(service, &memory.record);
+        let key = key(service, &wish.tenant, &memory.record);
         let (nodes, pods) = (&wanted.nodes.members, &wanted.endpoints.members);
         let plan = wish.lane.provider.plan_load_balancer(&key, &wanted.spec, nodes, pods, false).await;
         match plan {
@@ -281,21 +299,10 @@ impl Shared {
         };
         let Some(info) = asked.provider.info() else { return Break(until_back(lane, asked)) };
         self.tell(&target.service, record.begin_delete());
-        let key = self.key(&target.service, record);
+        let key = key(&target.service, &target.tenant, record);
         let answer = asked.provider.delete_load_balancer(&key, &target.service.annotations).await;
         let told = record.deleted(target, service.is_none(), answer, &info.epoch, clock::now());
         self.follow_up(&target.service, told, lane, asked)
-    }
-
-    fn key(&self, service: &Service, record: &Record) -> LoadBalancerKey {
-        LoadBalancerKey {
-            namespace: service.namespace.clone(),
-            name: service.name.clone(),
-            uid: service.uid.clone(),
-            tenant: self.context.config.provider.tenant_of(&service.namespace).to_owned(),
-            handle: record.handle_of(service).to_owned(),
-            attempted: record.attempted(service),
-        }
     }
 
     fn follow_up(&self, service: &Service, told: Told, lane: &Lane, asked: &Lane) -> Flow {
@@ -311,6 +318,17 @@ impl Shared {
                 Retry::Halt => Outcome::Halt,
             }),
         }
+    }
+}
+
+fn key(service: &Service, tenant: &str, record: &Record) -> LoadBalancerKey {
+    LoadBalancerKey {
+        namespace: service.namespace.clone(),
+        name: service.name.clone(),
+        uid: service.uid.clone(),
+        tenant: tenant.to_owned(),
+        handle: record.handle_of(service).to_owned(),
+        attempted: record.attempted(service),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole lives of Services.
 
 mod attempts;
+mod tenants;
 mod world;
 
 use world::{AUDIT, End, POLL, World, fault, finalized, ingress, nodes, not_found};
@@ -443,7 +444,7 @@ fn a_class_that_names_another_provider_moves_the_load_balancer() {
     assert_eq!(target.provider, "fake");
     world.delete(&target);
     let step = world.step(Some(Ok(&wanted)));
-    assert_eq!(step, Step::Claim { provider: "other".into(), anew: false });
+    assert_eq!(step, Step::Claim { provider: "other".into(), tenant: String::new(), anew: false });
 }
 
 #[test]

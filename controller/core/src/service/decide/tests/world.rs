@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::super::*;
 use crate::{
     fault::{Code, Fault, Origin, Retry},
-    names::{ANNOTATION_PROVIDER, FINALIZER_LB},
+    names::{ANNOTATION_PROVIDER, ANNOTATION_TENANT, FINALIZER_LB},
     node_set::{NodeSet, Takes},
     provider::{DeleteState, LoadBalancerState, Phase},
     service::{
@@ -19,7 +19,7 @@ use crate::{
 pub(super) const AUDIT: Duration = Duration::from_secs(3600);
 pub(super) const POLL: Duration = Duration::from_secs(2);
 
-/// A provider's whole cloud: hashes of the load balancers it has, by UID of their Service.
+/// A provider's whole cloud: hashes of the load balancers it has, by UID of their Service, and `UID as TENANT` where that is a tenant.
 #[derive(Default)]
 pub(super) struct Cloud {
     pub(super) load_balancers: BTreeMap<String, String>,
@@ -40,6 +40,10 @@ pub(super) struct Cloud {
 pub(super) struct World {
     pub(super) service: Option<Arc<Service>>,
     pub(super) by_class: Owner<'static>,
+    /// The tenant of its namespace; `None`: none.
+    pub(super) mapped: Option<&'static str>,
+    /// The tenants the provider serves.
+    pub(super) tenants: &'static [&'static str],
     pub(super) record: Record,
     pub(super) nodes: Arc<NodeSet>,
     pub(super) clouds: BTreeMap<String, Cloud>,
@@ -60,6 +64,11 @@ pub(super) enum End {
     Forgotten,
 }
 
+/// A word about what is done as a tenant.
+fn as_tenant(word: &str, tenant: &str) -> String {
+    if tenant.is_empty() { word.to_owned() } else { format!("{word} as {tenant}") }
+}
+
 pub(super) fn nodes(names: &[&str]) -> Arc<NodeSet> {
     let nodes: Vec<_> = names.iter().map(|name| crate::node_set::tests::node(name)).collect();
     Arc::new(NodeSet::new(&nodes, Takes { schemes: &[], selector: None, draining: false }))
@@ -74,6 +83,8 @@ impl World {
         Self {
             service: Some(Arc::new(service)),
             by_class: Owner::Provider("fake"),
+            mapped: Some(""),
+            tenants: &["", "a", "b"],
             record: Record::default(),
             nodes: nodes(&["node1", "node2"]),
             clouds: ["fake", "other"].map(|name| (name.to_owned(), Cloud::default())).into(),
@@ -114,11 +125,17 @@ impl World {
         let service = self.service.as_ref().filter(|service| ownership::wants_load_balancer(service))?;
         Some(Wanted::new(
             service,
-            "",
+            &self.standing().tenant,
             &["fake.example/".into()],
             Arc::clone(&self.nodes),
             crate::endpoint_set::EndpointSet::default(),
         ))
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.service.as_ref().map_or_else(Standing::default, |service| {
+            Standing::of(service, &self.record, self.mapped, |tenant| self.tenants.contains(&tenant))
+        })
     }
 
     pub(super) fn step(&self, wanted: Option<Result<&Wanted, &InvalidSourceRange>>) -> Step {
@@ -126,6 +143,7 @@ impl World {
         decide(&Scene {
             service: self.service.as_ref(),
             owner,
+            standing: &self.standing(),
             wanted,
             record: &self.record,
             epoch: self.epoch,
@@ -165,19 +183,24 @@ impl World {
                 self.events.extend(self.record.refuse(notice));
                 return Err(End::Retry(Retry::Halt));
             }
-            Step::Claim { provider, anew } => {
+            Step::Warn(notice) => self.events.extend(self.record.refuse(notice)),
+            Step::Claim { provider, tenant, anew } => {
                 self.log.push("claim".into());
                 self.edit(|service| {
                     if anew {
                         service.finalizers.push(FINALIZER_LB.into());
                     }
                     let before = service.annotations.insert(ANNOTATION_PROVIDER.into(), provider.clone());
-                    if before.is_some_and(|before| before != provider) {
+                    let noted = service.annotations.remove(ANNOTATION_TENANT).unwrap_or_default();
+                    if before.is_some_and(|before| before != provider || noted != tenant) {
                         service.annotations.remove(ANNOTATION_HANDLE);
+                    }
+                    if !tenant.is_empty() {
+                        service.annotations.insert(ANNOTATION_TENANT.into(), tenant.clone());
                     }
                 });
                 let service = self.service.clone().unwrap();
-                self.record.claimed(&provider, &service, anew, self.now);
+                self.record.claimed(&provider, &tenant, &service, anew, self.now);
             }
             Step::Report(report) => {
                 self.log.push("report".into());
@@ -195,9 +218,9 @@ impl World {
                 self.edit(|service| {
                     service.finalizers.retain(|finalizer| finalizer != FINALIZER_LB);
                     service.ingress.clear();
-                    service
-                        .annotations
-                        .retain(|key, _| ![ANNOTATION_HANDLE, ANNOTATION_PROVIDER].contains(&key.as_str()));
+                    service.annotations.retain(|key, _| {
+                        ![ANNOTATION_HANDLE, ANNOTATION_PROVIDER, ANNOTATION_TENANT].contains(&key.as_str())
+                    });
                 });
                 self.record.released(&uid);
             }
@@ -217,7 +240,8 @@ impl World {
     }
 
     pub(super) fn delete(&mut self, target: &Target) -> Told {
-        self.log.push(format!("delete {}@{}", target.service.uid, target.provider));
+        let uid = as_tenant(&target.service.uid, &target.tenant);
+        self.log.push(format!("delete {uid}@{}", target.provider));
         let service_gone = self.service.is_none();
         self.events.extend(self.record.begin_delete());
         let cloud = self.clouds.get_mut(&target.provider).unwrap();
@@ -228,7 +252,7 @@ impl World {
                 Ok(DeleteState { in_progress: Some((POLL, "going".into())), notices: vec![] })
             }
             None => {
-                cloud.load_balancers.remove(&target.service.uid);
+                cloud.load_balancers.remove(&uid);
                 Ok(DeleteState { in_progress: None, notices: vec![] })
             }
         };
@@ -243,11 +267,13 @@ impl World {
             Work::UpdateMembers => "update",
             Work::Delete { .. } => unreachable!("a step of its own"),
         };
-        self.log.push(name.into());
+        let tenant = self.standing().tenant;
+        let uid = as_tenant(&service.uid, &tenant);
+        self.log.push(as_tenant(name, &tenant));
         if let Some(wanted) = wanted {
-            self.events.extend(self.record.begin(work, "fake", &service, wanted));
+            self.events.extend(self.record.begin(work, "fake", &tenant, &service, wanted));
         }
-        let result = self.cloud().answer(work, &service.uid, wanted);
+        let result = self.cloud().answer(work, &uid, wanted);
         match (work, wanted) {
             (Work::Look, _) => self.record.looked(result, self.epoch, self.now),
             (_, Some(wanted)) => self.record.answered(work, wanted, result, self.epoch, self.now),
