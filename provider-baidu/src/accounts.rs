@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cloud_rest::Watch;
 use provider_kit::{
-    Call, Profiles,
+    Call, Profiles, Tenant,
     rest::{self, Traces},
 };
 use tokio::sync::Mutex;
@@ -73,6 +73,11 @@ impl Account {
     /// The cloud, working for a caller on something.
     pub(crate) fn acting_for(&self, call: &Call, key: &str) -> Cloud {
         self.cloud.on_behalf_of(rest::actor(call, key))
+    }
+
+    /// The cloud, working for a tenant of a caller's on something.
+    pub(crate) fn acting_for_tenant(&self, call: &Call, tenant: &Tenant, key: &str) -> Cloud {
+        self.cloud.on_behalf_of(rest::actor_for(call, tenant, key))
     }
 }
 

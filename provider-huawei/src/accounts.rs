@@ -84,6 +84,11 @@ impl Account {
     pub(crate) fn acting_for(&self, call: &Call, key: &str) -> Cloud {
         self.cloud.on_behalf_of(rest::actor(call, key))
     }
+
+    /// The cloud, working for a tenant of a caller's on something.
+    pub(crate) fn acting_for_tenant(&self, call: &Call, tenant: &Tenant, key: &str) -> Cloud {
+        self.cloud.on_behalf_of(rest::actor_for(call, tenant, key))
+    }
 }
 
 impl Accounts {

@@ -9,6 +9,7 @@ mod listing;
 mod members;
 mod state;
 mod surroundings;
+mod tenancy;
 
 pub(crate) use self::{engine::Engine, listing::owned_by, surroundings::Memory};
 

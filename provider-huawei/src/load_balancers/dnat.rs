@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cloud_provider_api::{error::Reason, v1};
-use provider_kit::{Error, Result, load_balancers::Progress};
+use provider_kit::{Error, Result, load_balancers::Progress, tenancy::Named};
 
 use super::{apply::Apply, engine::Engine, gather, handle::Handle, state};
 use crate::{
@@ -119,15 +119,16 @@ impl Engine<'_> {
             return Err(Error::cloud(PROVIDER, Reason::Unsupported, problem).violation(FIELD, problem));
         }
         let found = self.cloud.public_ips_at(address).await.map_err(|error| fault::of(&error))?;
-        let Some(eip) = found.into_iter().find(|eip| eip.public_ip_address == address) else {
-            let problem = format!("{address}: there is no such public address (EIP)");
-            return Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, problem.clone()).violation(FIELD, problem));
-        };
+        let eip = found.into_iter().find(|eip| eip.public_ip_address == address);
+        let id = eip.as_ref().map(|eip| eip.id.as_str());
+        let named = Named { kind: "public address (EIP)", field: FIELD, said: address, id, tenant: None };
+        self.tenant.check_named(PROVIDER, &named)?;
+        let Some(eip) = &eip else { return Err(self.tenant.not_there(PROVIDER, &named)) };
         if !eip.port_id.is_empty() {
             let message = format!("public address {address} is bound to port {}: unbind it there", eip.port_id);
             return Err(Error::cloud(PROVIDER, Reason::NotOurs, message));
         }
-        Ok(eip.id)
+        Ok(eip.id.clone())
     }
 
     async fn interface(&self, candidate: &Candidate, place: &Place) -> Result<Chosen> {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use cloud_provider_api::{error::Reason, v1};
 use provider_kit::{
-    Error, Result,
-    load_balancers::{Outcome, Progress, in_progress, within_quota},
+    Error, Result, Tenant,
+    load_balancers::{Outcome, Progress, in_progress},
 };
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
     handle::Handle,
     state,
     surroundings::Memory,
+    tenancy,
 };
 use crate::{
     PROVIDER,
@@ -40,18 +41,17 @@ pub(crate) struct Engine<'a> {
     pub(crate) memory: &'a Memory,
     /// Which Service.
     pub(crate) key: &'a v1::LoadBalancerKey,
-    /// Most load balancers the tenant may have.
-    pub(crate) most: Option<u32>,
+    /// Whose Service it is.
+    pub(crate) tenant: &'a Tenant,
 }
 
 impl Engine<'_> {
     pub(super) fn owner(&self) -> Owner {
-        Owner::of(self.key)
+        Owner::of(self.key).of_tenant(self.tenant)
     }
 
     pub(super) fn memory_key(&self) -> String {
-        let owner = self.owner();
-        format!("{}/{}", owner.cluster, owner.uid)
+        tenancy::memory_key(&self.owner())
     }
 
     pub(super) fn handle(&self) -> Handle {
@@ -65,6 +65,7 @@ impl Engine<'_> {
         let members = request.members.as_ref();
         if settings.class == Some(Class::Dnat) {
             Self::check_rules(spec)?;
+            self.permit(&settings, None)?;
             let address = Some(spec.load_balancer_ip.as_str());
             let state = self.ensure_rules(&settings, &spec.ports, members, address, &request.spec_hash).await?;
             return self.leave_balancers(state, &spec.annotations).await;
@@ -114,7 +115,8 @@ impl Engine<'_> {
         request: &v1::EnsureLoadBalancerRequest,
     ) -> Result<v1::LoadBalancerState> {
         let wanted = self.wanted(settings, spec, request.members.as_ref()).await?;
-        let seen = gather::for_ensure(self.cloud, &self.handle(), &wanted).await?;
+        self.permit(settings, Some(&wanted))?;
+        let seen = gather::for_ensure(self.cloud, self.tenant, &self.handle(), &wanted).await?;
         let mut handle = handle_of(&seen);
         if let Some(wait) = Self::unsettled(&seen)? {
             return Ok(state::waiting(wait, &handle));
@@ -124,11 +126,11 @@ impl Engine<'_> {
             if let Some(wait) = self.memory.creations.may_show_up(&key, self.key.attempted) {
                 return Ok(state::waiting(wait, &handle));
             }
-            self.quota().await?;
         } else {
             self.memory.creations.found(&key);
         }
         let steps = plan::balancer::plan(&wanted, &seen, Some(&request.spec_hash)).map_err(gather::refused)?;
+        self.within_quotas(&steps).await?;
         let quiet = steps.is_empty();
         let mut apply = Apply::new(self.cloud, self.memory, &key);
         let outcome = apply.run(steps).await;
@@ -142,7 +144,12 @@ impl Engine<'_> {
             Err(error) if apply.made.get(NEW_BALANCER).is_some() => {
                 return Ok(after_creation(&error, &handle));
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                if matches!(error.code(), tonic::Code::InvalidArgument | tonic::Code::FailedPrecondition) {
+                    self.give_back_quotas();
+                }
+                return Err(error);
+            }
         }
         handle.balancers.truncate(1);
         let lb = self.shown(apply.shown, seen.target, quiet, &handle).await?;
@@ -230,20 +237,12 @@ impl Engine<'_> {
         }
     }
 
-    async fn quota(&self) -> Result<()> {
-        if self.most.is_none() {
-            return Ok(());
-        }
-        let all = self.cloud.load_balancers().await.map_err(|error| crate::fault::of(&error))?;
-        let ours = all.iter().filter(|lb| plan::owner::owner_of(&lb.description).is_some()).count();
-        within_quota(PROVIDER, self.most, ours)
-    }
-
     /// The steps an ensure would take.
     pub(crate) async fn plan(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Vec<Step>> {
         let settings = self.settings(&spec.annotations)?;
         if settings.class == Some(Class::Dnat) {
             Self::check_rules(spec)?;
+            self.permit(&settings, None)?;
             let mut steps = self.plan_rules(&settings, spec, members).await?;
             if !self.handle().balancers.is_empty() {
                 steps.extend(self.plan_balancers_removal(&DeletionHints::read(&spec.annotations, self.options)).await?);
@@ -251,7 +250,8 @@ impl Engine<'_> {
             return Ok(steps);
         }
         let wanted = self.wanted(&settings, spec, members).await?;
-        let seen = gather::for_ensure(self.cloud, &self.handle(), &wanted).await?;
+        self.permit(&settings, Some(&wanted))?;
+        let seen = gather::for_ensure(self.cloud, self.tenant, &self.handle(), &wanted).await?;
         Self::unsettled(&seen)?;
         let mut steps = plan::balancer::plan(&wanted, &seen, None).map_err(gather::refused)?;
         if let Some(gateway) = self.handle().gateway {
@@ -294,6 +294,7 @@ impl Engine<'_> {
         let (owner, handle) = (self.owner(), self.handle());
         let search = Search {
             owner: &owner,
+            tenant: self.tenant,
             handle: &handle,
             existing: hints.id.as_deref(),
             adopt: hints.adopt.as_deref(),
@@ -346,6 +347,7 @@ impl Engine<'_> {
             }
         }
         self.memory.creations.found(&key);
+        self.give_back_quotas();
         Ok(Outcome::Deleted(Vec::new()))
     }
 
@@ -369,6 +371,7 @@ impl Engine<'_> {
         }
         let search = Search {
             owner: &owner,
+            tenant: self.tenant,
             handle: &handle,
             existing: None,
             adopt: None,

@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 
 use cloud_provider_api::error::Reason;
 use futures::future::{join_all, try_join, try_join3};
-use provider_kit::{Error, Result};
+use provider_kit::{Error, Result, Tenant};
 
-use super::handle::Handle;
+use super::{
+    handle::Handle,
+    tenancy::{ADOPT, ID, named_balancer},
+};
 use crate::{
     PROVIDER,
     api::{
@@ -44,6 +47,7 @@ pub(super) struct Candidates {
 #[derive(Clone, Debug)]
 pub(super) struct Search<'a> {
     pub(super) owner: &'a Owner,
+    pub(super) tenant: &'a Tenant,
     pub(super) handle: &'a Handle,
     /// The user's load balancer.
     pub(super) existing: Option<&'a str>,
@@ -88,19 +92,23 @@ pub(super) async fn candidates(cloud: &Cloud, search: &Search<'_>) -> Result<Can
     for (id, lb) in ids.iter().zip(join_all(ids.iter().map(|id| by_id(cloud, id))).await) {
         let Some(lb) = lb? else {
             if search.existing == Some(id) {
-                let problem = format!("{id}: there is no such load balancer");
-                return Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, problem)
-                    .violation("annotations[kubernetes.io/elb.id]", "there is no such load balancer"));
+                return Err(search.tenant.not_there(PROVIDER, &named_balancer(ID, id, None)));
             }
             continue;
         };
         match claim(owner, &lb) {
             Claim::Ours => found.owned.push(lb),
+            Claim::Other(_) if search.existing == Some(id) && !search.tenant.name.is_empty() => {
+                return Err(search.tenant.refusal(PROVIDER, &named_balancer(ID, id, Some(&lb))));
+            }
             Claim::Other(mark) if search.existing == Some(id) => {
                 let message = format!("kubernetes.io/elb.id: load balancer {id} belongs to {mark}");
                 return Err(Error::cloud(PROVIDER, Reason::NotOurs, message));
             }
-            Claim::Unmarked if search.existing == Some(id) => found.existing = Some(lb),
+            Claim::Unmarked if search.existing == Some(id) => {
+                search.tenant.check_named(PROVIDER, &named_balancer(ID, id, Some(&lb)))?;
+                found.existing = Some(lb);
+            }
             Claim::Unmarked if search.adopt == Some(id) => found.unmarked.push(lb),
             // Users can write the handle: what is another's is not ours to look at.
             Claim::Other(_) => {}
@@ -193,9 +201,10 @@ fn unfinished(balancer: &str, kind: &str, id: &str) -> Error {
 }
 
 /// All that an ensure has to know.
-pub(super) async fn for_ensure(cloud: &Cloud, handle: &Handle, wanted: &Wanted) -> Result<Seen> {
+pub(super) async fn for_ensure(cloud: &Cloud, tenant: &Tenant, handle: &Handle, wanted: &Wanted) -> Result<Seen> {
     let search = Search {
         owner: &wanted.owner,
+        tenant,
         handle,
         existing: wanted.existing.as_deref(),
         adopt: wanted.adopt.as_deref(),
@@ -205,6 +214,12 @@ pub(super) async fn for_ensure(cloud: &Cloud, handle: &Handle, wanted: &Wanted) 
         unnamed: false,
     };
     let found = candidates(cloud, &search).await?;
+    if let Some(id) = wanted.adopt.as_deref().filter(|id| *id != adopt::NONE) {
+        let lb = found.unmarked.iter().find(|lb| lb.id == id);
+        if !found.owned.iter().any(|lb| lb.id == id) {
+            tenant.check_named(PROVIDER, &named_balancer(ADOPT, id, lb))?;
+        }
+    }
     let mut seen = Seen::default();
     for lb in found.owned {
         let fits = wanted.existing.is_none() && lb.guaranteed.unwrap_or(wanted.dedicated) == wanted.dedicated;
@@ -264,7 +279,12 @@ pub(super) async fn for_removal(cloud: &Cloud, search: &Search<'_>, disowned: bo
         seen.leftovers.extend(former(cloud, search.owner, lb).await?);
     }
     for lb in found.unmarked {
-        if search.adopt == Some(lb.id.as_str()) {
+        let adopted = search.adopt == Some(lb.id.as_str());
+        // One that could not be adopted is not this Service's to take along.
+        if adopted && !search.tenant.may_name(&named_balancer(ADOPT, &lb.id, Some(&lb))) {
+            continue;
+        }
+        if adopted {
             seen.leftovers.push(whole(cloud, lb, true).await?);
         } else if !disowned && search.handle.balancers.is_empty() && search.existing.is_none() {
             // Nothing of ours was ever recorded, so it may be the Go provider's for this very Service.

@@ -1,12 +1,19 @@
 //! Whose a load balancer is, for listings.
 
 use cloud_provider_api::v1;
+use provider_kit::Tenant;
 
-use crate::{api::elb::LoadBalancer, plan::owner::owner_of};
+use super::tenancy::owner_within;
+use crate::api::elb::LoadBalancer;
 
-/// The entry of a load balancer, if it is the cluster's.
-pub(crate) fn owned_by(cluster: &v1::Cluster, tenant: &str, lb: &LoadBalancer) -> Option<v1::OwnedLoadBalancer> {
-    let owner = owner_of(&lb.description).filter(|owner| owner.cluster == cluster.id)?;
+/// The entry of a load balancer, if it is the cluster's and the tenant's. `named`: the tenant as the caller named it.
+pub(crate) fn owned_by(
+    cluster: &v1::Cluster,
+    tenant: &Tenant,
+    named: &str,
+    lb: &LoadBalancer,
+) -> Option<v1::OwnedLoadBalancer> {
+    let owner = owner_within(tenant, &lb.description).filter(|owner| owner.cluster == cluster.id)?;
     let public = lb.eip().map(|eip| eip.eip_address.clone());
     let addresses = public.into_iter().chain([lb.vip_address.clone(), lb.ipv6_vip_address.clone()]);
     Some(v1::OwnedLoadBalancer {
@@ -15,7 +22,7 @@ pub(crate) fn owned_by(cluster: &v1::Cluster, tenant: &str, lb: &LoadBalancer) -
             service_namespace: owner.namespace,
             service_name: owner.service,
             service_uid: owner.uid,
-            tenant: tenant.to_owned(),
+            tenant: named.to_owned(),
             handle: format!("elb:{}", lb.id),
             attempted: false,
         }),
@@ -46,14 +53,14 @@ mod tests {
             created_at: "2026-11-20T01:02:03".to_owned(),
             ..LoadBalancer::default()
         };
-        let owned = owned_by(&cluster("c1"), "", &lb).unwrap();
+        let owned = owned_by(&cluster("c1"), &Tenant::default(), "", &lb).unwrap();
         let key = owned.key.unwrap();
         assert_eq!((key.service_namespace.as_str(), key.service_name.as_str()), ("default", "web"));
         assert_eq!((key.service_uid.as_str(), key.handle.as_str()), ("u1", "elb:lb-1"));
         assert_eq!(owned.addresses, ["192.168.0.9"]);
         assert_eq!(owned.created_at.unwrap().seconds, 1_795_136_523);
-        assert_eq!(owned_by(&cluster("c2"), "", &lb), None);
+        assert_eq!(owned_by(&cluster("c2"), &Tenant::default(), "", &lb), None);
         lb.description.clear();
-        assert_eq!(owned_by(&cluster("c1"), "", &lb), None);
+        assert_eq!(owned_by(&cluster("c1"), &Tenant::default(), "", &lb), None);
     }
 }

@@ -85,8 +85,16 @@ impl Engine<'_> {
             }
         }
         let business_name = &self.options.business_name;
-        let search =
-            Search { owner, handle: &handle, existing: None, adopt: None, business_name, kind: None, unnamed: false };
+        let search = Search {
+            owner,
+            tenant: self.tenant,
+            handle: &handle,
+            existing: None,
+            adopt: None,
+            business_name,
+            kind: None,
+            unnamed: false,
+        };
         let found = gather::candidates(self.cloud, &search).await?;
         found.owned.into_iter().next().ok_or_else(|| self.absent())
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cloud_rest::{Error, Executed, Kind};
-use provider_kit::load_balancers::Creations;
+use provider_kit::{load_balancers::Creations, tenancy::Quotas};
 use tokio::time::Instant;
 
 use crate::{api::subnets::Subnet, cloud::Cloud, plan::wanted::Place};
@@ -18,6 +18,8 @@ pub(crate) struct Memory {
     place: tokio::sync::Mutex<Option<(Instant, Arc<Place>)>>,
     /// Creations of which nobody knows how they ended.
     pub(super) creations: Creations,
+    /// What is being made for tenants.
+    pub(super) quotas: Quotas,
 }
 
 impl Memory {

@@ -2,6 +2,7 @@
 //! Service UID.
 
 use cloud_provider_api::v1;
+use provider_kit::{Tenant, tenancy::TENANT_TAG};
 use sha2::{Digest as _, Sha256};
 
 use super::PortKey;
@@ -13,6 +14,7 @@ const LONGEST: usize = 255;
 const LONGEST_TAG: usize = 43;
 const TAG_CLUSTER: &str = "k8s-cluster-id";
 const TAG_SERVICE: &str = "k8s-service-uid";
+const TENANT_WORD: &str = "tenant=";
 
 /// The Service that owns things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub struct Owner {
     pub service: String,
     /// UID of the Service.
     pub uid: String,
+    /// Name of its tenant. Empty: of none.
+    pub tenant: String,
+    /// Further tags of what is made for it.
+    pub extra_tags: Vec<(String, String)>,
 }
 
 /// What an object's record says about its owner.
@@ -50,7 +56,15 @@ impl Owner {
             namespace: key.service_namespace.clone(),
             service: key.service_name.clone(),
             uid: key.service_uid.clone(),
+            ..Self::default()
         }
+    }
+
+    /// The same, of this tenant.
+    #[must_use]
+    pub fn of_tenant(self, tenant: &Tenant) -> Self {
+        let extra_tags = tenant.tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        Self { tenant: tenant.name.clone(), extra_tags, ..self }
     }
 
     /// The mark in descriptions.
@@ -104,19 +118,35 @@ impl Owner {
     /// Tags of the load balancer.
     pub fn tags(&self) -> Vec<Tag> {
         let tag = |key: &str, value: &str| Tag::Pair { key: key.to_owned(), value: tag_value(value) };
-        vec![tag(TAG_CLUSTER, &self.cluster), tag(TAG_SERVICE, &self.uid)]
+        let mut tags = vec![tag(TAG_CLUSTER, &self.cluster), tag(TAG_SERVICE, &self.uid)];
+        if !self.tenant.is_empty() {
+            tags.push(tag(TENANT_TAG, &self.tenant));
+        }
+        tags.extend(self.extra_tags.iter().map(|(key, value)| tag(key, value)));
+        tags
+    }
+
+    /// The word that says whose tenant's things are, in descriptions.
+    pub(super) fn tenant_word(&self) -> Option<String> {
+        (!self.tenant.is_empty()).then(|| format!("{TENANT_WORD}{}", self.tenant))
+    }
+
+    /// What was made before anybody told tenants apart says nothing of them, and is its Service's.
+    fn is_tenants(&self, said: Option<&str>) -> bool {
+        said.is_none_or(|tenant| tenant == self.tenant)
     }
 
     /// The description of a listener, pool or IP group.
     pub fn description(&self, key: Option<PortKey>) -> String {
         let port = key.map(|key| format!(" port={key}")).unwrap_or_default();
-        cut(format!("{}{port} svc={}/{}", self.mark(), self.namespace, self.service))
+        let tenant = self.tenant_word().map(|word| format!(" {word}")).unwrap_or_default();
+        cut(format!("{}{tenant}{port} svc={}/{}", self.mark(), self.namespace, self.service))
     }
 
     /// Whose it is by its description.
     pub fn claim(&self, description: &str) -> Claim {
         match mark_of(description) {
-            Some(mark) if mark == self.mark() => Claim::Ours,
+            Some(mark) if mark == self.mark() && self.is_tenants(tenant_of(description)) => Claim::Ours,
             Some(mark) => Claim::Other(mark.to_owned()),
             None => Claim::Unmarked,
         }
@@ -126,7 +156,8 @@ impl Owner {
     pub fn claim_balancer(&self, name: &str, description: &str, tags: &[Tag]) -> Claim {
         let tag = |wanted: &str| tags.iter().map(Tag::pair).find(|(key, _)| *key == wanted).map(|(_, value)| value);
         if let (Some(cluster), Some(uid)) = (tag(TAG_CLUSTER), tag(TAG_SERVICE)) {
-            return if cluster == tag_value(&self.cluster) && uid == tag_value(&self.uid) {
+            let ours = cluster == tag_value(&self.cluster) && uid == tag_value(&self.uid);
+            return if ours && self.is_tenants(tag(TENANT_TAG)) && self.is_tenants(tenant_of(description)) {
                 Claim::Ours
             } else {
                 Claim::Other(format!("k8s:{cluster}/{uid}"))
@@ -156,8 +187,13 @@ pub fn field_of<'a>(description: &'a str, field: &str) -> Option<&'a str> {
     description.split(' ').find_map(|word| word.strip_prefix(field))
 }
 
-/// The owner a load balancer's description names, for listings: cluster id, UID, namespace and name. Namespace and name may be
-/// missing or cut.
+/// The tenant a description of ours names.
+pub fn tenant_of(description: &str) -> Option<&str> {
+    field_of(description, TENANT_WORD)
+}
+
+/// The owner a load balancer's description names, for listings: cluster id, UID, tenant, namespace and name. Namespace and name may
+/// be missing or cut.
 pub fn owner_of(description: &str) -> Option<Owner> {
     let (cluster, uid) = mark_of(description)?.strip_prefix("k8s:")?.split_once('/')?;
     let (namespace, service) = field_of(description, "svc=").and_then(|svc| svc.split_once('/')).unwrap_or_default();
@@ -166,6 +202,7 @@ pub fn owner_of(description: &str) -> Option<Owner> {
         uid: uid.to_owned(),
         namespace: namespace.to_owned(),
         service: service.to_owned(),
+        tenant: tenant_of(description).unwrap_or_default().to_owned(),
         ..Owner::default()
     })
 }

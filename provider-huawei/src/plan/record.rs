@@ -58,6 +58,7 @@ impl Record {
     /// As a description. The Service's name comes last: it alone may be cut.
     pub fn write(&self, owner: &Owner, key: Option<super::PortKey>) -> String {
         let mut words = vec![owner.mark()];
+        words.extend(owner.tenant_word());
         words.extend(key.map(|key| format!("port={key}")));
         words.extend(self.eip.as_ref().map(|eip| format!("eip={eip}")));
         words.extend(self.acl.as_ref().map(|acl| format!("acl={acl}")));

@@ -1,10 +1,10 @@
 //! Load balancers of Services.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use cloud_provider_api::v1;
 use provider_kit::{
-    Call, Result,
+    Call, Result, Tenant,
     load_balancers::{Balancers, Engine as Work, Outcome},
 };
 
@@ -21,27 +21,26 @@ use crate::{
 impl Balancers for Provider {
     type Engine = Owned;
 
-    fn engine(&self, call: &Call, key: v1::LoadBalancerKey, write_key: &str) -> Result<Owned> {
-        let tenant = call.caller.tenant(&key.tenant)?;
+    fn engine(&self, call: &Call, tenant: &Arc<Tenant>, key: v1::LoadBalancerKey, write_key: &str) -> Result<Owned> {
         let account = self.0.accounts.of(tenant)?.clone();
-        let cloud = account.acting_for(call, write_key);
-        Ok(Owned { provider: self.clone(), account, cloud, most: tenant.max_load_balancers, key })
+        let cloud = account.acting_for_tenant(call, tenant, write_key);
+        Ok(Owned { provider: self.clone(), account, cloud, tenant: tenant.clone(), key })
     }
 
-    async fn owned(&self, call: &Call, cluster: &v1::Cluster, tenant: &str) -> Result<Vec<v1::OwnedLoadBalancer>> {
-        let account = self.account(call, tenant)?;
+    async fn owned(&self, call: &Call, cluster: &v1::Cluster, named: &str) -> Result<Vec<v1::OwnedLoadBalancer>> {
+        let (account, tenant) = (self.account(call, named)?, call.caller.tenant(named)?);
         let all = account.cloud.load_balancers().await.map_err(|error| fault::of(&error))?;
-        Ok(all.iter().filter_map(|lb| owned_by(cluster, tenant, lb)).collect())
+        Ok(all.iter().filter_map(|lb| owned_by(cluster, tenant, named, lb)).collect())
     }
 }
 
 /// What an engine borrows, owned, for a task of its own.
 pub(crate) struct Owned {
     provider: Provider,
-    account: std::sync::Arc<Account>,
+    account: Arc<Account>,
     cloud: Cloud,
     key: v1::LoadBalancerKey,
-    most: Option<u32>,
+    tenant: Arc<Tenant>,
 }
 
 impl Owned {
@@ -51,7 +50,7 @@ impl Owned {
             options: &self.provider.0.accounts.options.load_balancers,
             memory: &self.account.load_balancers,
             key: &self.key,
-            most: self.most,
+            tenant: &self.tenant,
         }
     }
 }

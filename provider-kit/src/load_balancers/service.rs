@@ -1,7 +1,7 @@
 //! The service of the API around a cloud's load balancers: requests are checked, writes outlive their callers, and one load balancer
 //! is changed by one call at a time.
 
-use std::{collections::HashMap, future::Future, time::SystemTime};
+use std::{collections::HashMap, future::Future, sync::Arc, time::SystemTime};
 
 use cloud_provider_api::v1::{
     self, delete_load_balancer_response::Outcome as Deletion, load_balancers_server::LoadBalancers,
@@ -16,6 +16,7 @@ use crate::{
     error::Result,
     kit::Kit,
     pages::{Batch, Listing, listing},
+    tenancy::Tenant,
 };
 
 /// All that is done about the load balancer of one Service.
@@ -46,10 +47,17 @@ pub trait Balancers: Send + Sync + 'static {
     /// Works on one.
     type Engine: Engine;
 
-    /// For one Service, acting for the caller, who may act for this cluster. `write_key`: what tells its load balancer from others.
-    fn engine(&self, call: &Call, key: v1::LoadBalancerKey, write_key: &str) -> Result<Self::Engine>;
+    /// For one Service, acting for the caller, who may act for this cluster and tenant. `write_key`: what tells its load balancer from
+    /// others.
+    fn engine(
+        &self,
+        call: &Call,
+        tenant: &Arc<Tenant>,
+        key: v1::LoadBalancerKey,
+        write_key: &str,
+    ) -> Result<Self::Engine>;
 
-    /// All that are the cluster's by the cloud's record.
+    /// All that are the cluster's and the tenant's by the cloud's record. `tenant` is named as in the request.
     async fn owned(&self, call: &Call, cluster: &v1::Cluster, tenant: &str) -> Result<Vec<v1::OwnedLoadBalancer>>;
 }
 
@@ -60,6 +68,13 @@ pub struct LoadBalancerService<B> {
     balancers: B,
 }
 
+/// An engine, and for what and whom it works.
+struct Work<E> {
+    key: String,
+    tenant: Arc<Tenant>,
+    engine: E,
+}
+
 impl<B: Balancers> LoadBalancerService<B> {
     /// For the daemon of this kit.
     pub fn new(kit: Kit, balancers: B) -> Self {
@@ -67,7 +82,7 @@ impl<B: Balancers> LoadBalancerService<B> {
     }
 
     /// `hash`: that of the request, if it has one.
-    fn engine(&self, call: &Call, key: Option<v1::LoadBalancerKey>, hash: Option<&str>) -> Result<(String, B::Engine)> {
+    fn engine(&self, call: &Call, key: Option<v1::LoadBalancerKey>, hash: Option<&str>) -> Result<Work<B::Engine>> {
         let mut checker = Checker::default();
         checker.key(key.as_ref());
         if let Some(hash) = hash {
@@ -77,15 +92,16 @@ impl<B: Balancers> LoadBalancerService<B> {
         let key = key.unwrap_or_default();
         call.caller.cluster(key.cluster.as_ref())?;
         let write_key = write_key(&key);
-        let engine = self.balancers.engine(call, key, &write_key)?;
-        Ok((write_key, engine))
+        let tenant = call.caller.tenant(&key.tenant)?.clone();
+        let engine = self.balancers.engine(call, &tenant, key, &write_key)?;
+        Ok(Work { key: write_key, tenant, engine })
     }
 
     /// Runs a write to its end even when its caller goes away, one at a time for each load balancer. The key is apart from what is
     /// asked for: who asks again joins, whatever it has learnt of handles since.
     async fn write<R, T, F>(
         &self,
-        engine: Result<(String, B::Engine)>,
+        engine: Result<Work<B::Engine>>,
         request: R,
         work: impl FnOnce(B::Engine, R) -> F,
     ) -> Result<T>
@@ -94,9 +110,9 @@ impl<B: Balancers> LoadBalancerService<B> {
         T: Clone + Send + Sync + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (key, engine) = engine?;
+        let Work { key, tenant, engine } = engine?;
         let work = work(engine, request.clone());
-        self.kit.writes().run(&key, request, work).await
+        self.kit.writes().run_for(&tenant, &key, request, work).await
     }
 }
 
@@ -157,7 +173,7 @@ impl<B: Balancers> LoadBalancers for LoadBalancerService<B> {
         request: Request<v1::GetLoadBalancerRequest>,
     ) -> Result<Response<v1::GetLoadBalancerResponse>, Status> {
         let (call, request) = parts(request)?;
-        let (_, engine) = self.engine(&call, request.key, None)?;
+        let Work { engine, .. } = self.engine(&call, request.key, None)?;
         let observed_at = SystemTime::now();
         let state = engine.look(&request.annotations).await?;
         Ok(Response::new(v1::GetLoadBalancerResponse { state: Some(state), observed_at: Some(observed_at.into()) }))
@@ -168,7 +184,7 @@ impl<B: Balancers> LoadBalancers for LoadBalancerService<B> {
         request: Request<v1::PlanLoadBalancerRequest>,
     ) -> Result<Response<v1::PlanLoadBalancerResponse>, Status> {
         let (call, request) = parts(request)?;
-        let (_, engine) = self.engine(&call, request.key, None)?;
+        let Work { engine, .. } = self.engine(&call, request.key, None)?;
         let spec = request.spec.unwrap_or_default();
         let steps = if request.delete {
             engine.plan_removal(&spec.annotations).await?

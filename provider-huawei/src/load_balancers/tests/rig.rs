@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use cloud_provider_api::v1::{self, load_balancer_state::Phase};
-use provider_kit::{Error, Result, load_balancers::Outcome};
+use provider_kit::{Error, Result, Tenant, load_balancers::Outcome};
 use simulators::{
     engine::{Change, Running, Settings},
     huawei::{Huawei, NewServer, state},
@@ -30,6 +30,8 @@ pub(super) const EIP: (&str, &str) =
 pub(super) struct Rig {
     pub(super) sim: Running<Huawei>,
     pub(super) options: LoadBalancerOptions,
+    /// Whose Services are worked on.
+    pub(super) tenant: Tenant,
     cloud: Cloud,
     memory: Memory,
 }
@@ -57,7 +59,13 @@ impl Rig {
         }
         sim.seed(serde_json::json!({ "natGateways": [{ "id": GATEWAY }] })).unwrap();
         let cloud = cloud(&sim);
-        Self { sim, options: LoadBalancerOptions::default(), cloud, memory: Memory::default() }
+        Self {
+            sim,
+            options: LoadBalancerOptions::default(),
+            tenant: Tenant::default(),
+            cloud,
+            memory: Memory::default(),
+        }
     }
 
     /// The daemon begins anew and knows nothing.
@@ -138,9 +146,21 @@ impl Rig {
         there().expect("just made")
     }
 
+    /// Makes something by hand. The project goes second in the path.
+    pub(super) async fn make(&self, path: &[&str], body: &serde_json::Value) {
+        let path: Vec<&str> = [&path[..1], &[PROJECT], &path[1..]].concat();
+        self.cloud.post(Endpoint::Elb, "CreateByHand", &path).body(body).run().await.unwrap();
+    }
+
+    /// All load balancers, as the daemon lists them.
+    pub(super) async fn all(&self) -> Vec<crate::api::elb::LoadBalancer> {
+        self.cloud.load_balancers().await.unwrap()
+    }
+
     async fn with<T>(&self, service: &Service, work: impl AsyncFnOnce(&Engine<'_>) -> T) -> T {
         let key = service.key();
-        let engine = Engine { cloud: &self.cloud, options: &self.options, memory: &self.memory, key: &key, most: None };
+        let Self { cloud, options, memory, tenant, .. } = self;
+        let engine = Engine { cloud, options, memory, key: &key, tenant };
         work(&engine).await
     }
 

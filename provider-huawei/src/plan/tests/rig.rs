@@ -38,6 +38,7 @@ pub(super) fn owner(uid: &str) -> Owner {
         namespace: "default".to_owned(),
         service: "web".to_owned(),
         uid: uid.to_owned(),
+        ..Owner::default()
     }
 }
 

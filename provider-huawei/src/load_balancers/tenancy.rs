@@ -1,0 +1,196 @@
+//! What a tenant may ask for, which objects it may name, and how many it may have.
+
+use std::collections::BTreeSet;
+
+use provider_kit::{
+    Result, Tenant,
+    tenancy::{Counted, Named},
+};
+
+use super::engine::Engine;
+use crate::{
+    PROVIDER,
+    annotations::Settings,
+    api::elb::{LoadBalancer, Tag},
+    fault,
+    plan::{
+        owner::{Owner, owner_of},
+        record::Record,
+        step::{Action, Step},
+        wanted::Wanted,
+    },
+};
+
+/// The annotations that name or choose, as `BadRequest` has them.
+pub(super) const ID: &str = "annotations[kubernetes.io/elb.id]";
+pub(super) const ADOPT: &str = "annotations[kubernetes.io/elb.adopt]";
+const CLASS: &str = "annotations[kubernetes.io/elb.class]";
+const SUBNET: &str = "annotations[kubernetes.io/elb.subnet-id]";
+const NETWORK: &str = "annotations[kubernetes.io/elb.ipv6-network-id]";
+const EIP: &str = "annotations[kubernetes.io/elb.eip-auto-create-option]";
+
+impl Engine<'_> {
+    /// Refuses what is beyond the tenant's limits, and objects that are not its to name. `wanted`: of a load balancer.
+    pub(super) fn permit(&self, settings: &Settings, wanted: Option<&Wanted>) -> Result<()> {
+        let mut limits = self.tenant.limits();
+        if let Some(class) = settings.class {
+            limits.class(CLASS, class.as_str());
+        }
+        if let Some(eip) = &settings.eip {
+            // Of a shared bandwidth neither is the Service's to say.
+            if eip.share_id.is_none() {
+                limits.billing(EIP, &eip.charge_mode);
+            }
+            if let Some(size) = eip.bandwidth_size {
+                limits.bandwidth(EIP, size);
+            }
+        }
+        if let Some(wanted) = wanted.filter(|wanted| wanted.existing.is_none()) {
+            let place = &wanted.placement;
+            if let Some(subnet) = &place.subnet {
+                limits.subnet(SUBNET, subnet);
+            }
+            if let Some(network) = place.ipv6_network.as_ref().filter(|_| wanted.families.v6) {
+                limits.subnet(NETWORK, network);
+            }
+            if let Some(vpc) = &wanted.vpc {
+                limits.vpc(SUBNET, vpc);
+            }
+        }
+        limits.finish(PROVIDER)?;
+        named(settings).try_for_each(|object| self.tenant.check_named(PROVIDER, &object))
+    }
+
+    /// Refuses what these steps would make beyond the tenant's quotas. The count is that of the cloud's list.
+    pub(super) async fn within_quotas(&self, steps: &[Step]) -> Result<()> {
+        let limited = [Counted::LoadBalancers, Counted::PublicAddresses]
+            .into_iter()
+            .filter(|counted| counted.most(self.tenant).is_some() && steps.iter().any(|step| makes(step, *counted)));
+        let limited: Vec<Counted> = limited.collect();
+        if limited.is_empty() {
+            return Ok(());
+        }
+        let all = self.cloud.load_balancers().await.map_err(|error| fault::of(&error))?;
+        for counted in limited {
+            let counts =
+                |lb: &&LoadBalancer| counted == Counted::LoadBalancers || Record::read(&lb.description).eip.is_some();
+            let have: BTreeSet<String> = all
+                .iter()
+                .filter(counts)
+                .filter_map(|lb| owner_within(self.tenant, &lb.description))
+                .map(|owner| memory_key(&owner))
+                .collect();
+            self.memory.quotas.take(PROVIDER, self.tenant, counted, &have, &self.memory_key())?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is left of what counted, or nothing was made.
+    pub(super) fn give_back_quotas(&self) {
+        for counted in [Counted::LoadBalancers, Counted::PublicAddresses] {
+            self.memory.quotas.give_back(self.tenant, counted, &self.memory_key());
+        }
+    }
+}
+
+/// The key under which a Service is remembered and counted.
+pub(super) fn memory_key(owner: &Owner) -> String {
+    format!("{}/{}", owner.cluster, owner.uid)
+}
+
+/// The owner a load balancer's description names, if a tenant's: in an account of its own everything is.
+pub(super) fn owner_within(tenant: &Tenant, description: &str) -> Option<Owner> {
+    owner_of(description).filter(|owner| !tenant.shares_account || owner.tenant == tenant.name)
+}
+
+/// A load balancer that an annotation names. `None`: it is not there.
+pub(super) fn named_balancer<'a>(field: &'a str, id: &'a str, lb: Option<&'a LoadBalancer>) -> Named<'a> {
+    let tenant = lb.and_then(|lb| Tenant::of_tags(lb.tags.iter().map(Tag::pair)));
+    Named { kind: "load balancer", field, said: id, id: None, tenant }
+}
+
+/// Objects that annotations name and of which the cloud cannot say whose they are. Subnets have a list of their own.
+fn named(settings: &Settings) -> impl Iterator<Item = Named<'_>> {
+    let eip = settings.eip.as_ref();
+    [
+        ("public address", "annotations[kubernetes.io/elb.eip-id]", settings.eip_id.as_deref()),
+        ("shared bandwidth", EIP, eip.and_then(|eip| eip.share_id.as_deref())),
+        ("certificate", "annotations[kubernetes.io/elb.default-tls-container-ref]", settings.certificate.as_deref()),
+        (
+            "IP group",
+            "annotations[kubernetes.io/elb.acl-id]",
+            settings.access_list.as_ref().map(|list| list.id.as_str()),
+        ),
+        ("NAT gateway", "annotations[kubernetes.io/natgateway.id]", settings.nat_gateway.as_deref()),
+        ("enterprise project", "annotations[kubernetes.io/elb.enterpriseID]", settings.enterprise_project.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(kind, field, said)| Some(Named { kind, field, said: said?, id: None, tenant: None }))
+}
+
+fn makes(step: &Step, counted: Counted) -> bool {
+    match (&step.action, counted) {
+        (Action::CreateSharedLoadBalancer(_), Counted::LoadBalancers)
+        | (Action::CreateLoadBalancer(_), Counted::LoadBalancers)
+        | (Action::CreatePublicip(_), Counted::PublicAddresses) => true,
+        (Action::CreateLoadBalancer(new), Counted::PublicAddresses) => new.publicip.is_some(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::annotations::{AccessList, Class, EipOption};
+
+    fn settings() -> Settings {
+        Settings {
+            class: Some(Class::Dedicated),
+            eip_id: Some("eip".to_owned()),
+            eip: Some(EipOption {
+                ip_type: "5_bgp".to_owned(),
+                bandwidth_size: None,
+                share_id: Some("bandwidth".to_owned()),
+                charge_mode: "traffic".to_owned(),
+            }),
+            certificate: Some("certificate".to_owned()),
+            access_list: Some(AccessList { id: "group".to_owned(), black: false }),
+            nat_gateway: Some("gateway".to_owned()),
+            enterprise_project: Some("project".to_owned()),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn everything_an_annotation_can_name_is_asked_about() {
+        let settings = settings();
+        let said: Vec<&str> = named(&settings).map(|object| object.said).collect();
+        assert_eq!(said, ["eip", "bandwidth", "certificate", "group", "gateway", "project"]);
+        let tenant = Tenant { name: "b".to_owned(), shares_account: true, ..Tenant::default() };
+        for object in named(&settings) {
+            assert!(!tenant.may_name(&object), "{}", object.said);
+            let listed = Tenant { uses: [object.said.to_owned()].into(), ..tenant.clone() };
+            assert!(listed.may_name(&object), "{}", object.said);
+        }
+    }
+
+    #[test]
+    fn a_tenant_counts_what_the_cloud_says_is_its_own() {
+        let of =
+            |tenant: &str| Owner { cluster: "c".into(), uid: "u".into(), tenant: tenant.into(), ..Owner::default() };
+        let text = |tenant: &str| Record::default().write(&of(tenant), None);
+        let b = |shares_account| Tenant { name: "b".to_owned(), shares_account, ..Tenant::default() };
+        let nameless = |shares_account| Tenant { shares_account, ..Tenant::default() };
+        for (case, tenant, description, expected) in [
+            ("its own", b(true), text("b"), true),
+            ("another's", b(true), text("a"), false),
+            ("from before there were tenants", b(true), text(""), false),
+            ("from before, in an account of its own", b(false), text(""), true),
+            ("of those without a tenant", nameless(true), text(""), true),
+            ("a tenant's, for those without", nameless(true), text("b"), false),
+            ("nobody's", b(false), "anything".to_owned(), false),
+        ] {
+            assert_eq!(owner_within(&tenant, &description).is_some(), expected, "{case}");
+        }
+    }
+}
