@@ -10,5 +10,6 @@ mod manifests;
 mod pods;
 mod service_writes;
 mod serving;
+mod tenants;
 mod traces;
 mod two_clouds;
