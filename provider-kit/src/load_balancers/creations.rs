@@ -30,6 +30,8 @@ impl Creations {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         lost.retain(|_, at| at.elapsed() < SETTLE);
         lost.insert(key.to_owned(), Instant::now());
+        // When it was made is known, so a list is not doubted for as long once more.
+        self.believed.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), Instant::now() + SETTLE);
     }
 
     /// How long a list that lacks this key's load balancer still proves nothing.
