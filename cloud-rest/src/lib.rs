@@ -24,9 +24,11 @@ mod limit;
 mod metrics;
 pub mod paging;
 mod secret;
+pub mod setting;
 mod sign;
 mod transport;
 mod watch;
+pub mod words;
 
 pub use reqwest::Url;
 

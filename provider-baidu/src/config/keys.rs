@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use cloud_rest::Secret;
+use cloud_rest::{Secret, setting};
 use serde_json::Value;
 
 use super::{Draft, InstanceTypeStyle, ZoneStyle};
@@ -155,7 +155,7 @@ pub(super) const KEYS: &[Key] = &[
         "MetadataEndpoint",
         "`http://169.254.169.254`",
         "The machine's metadata service, for `imds`.",
-        |d, v| metadata_url(v).map(|value| d.metadata = Some(value)),
+        |d, v| setting::metadata_url(&text(v)?).map(|value| d.metadata = Some(value)),
     ),
     key(Credentials, "RoleName", "", "Role to assume with the keys; calls are made with the temporary keys it gives.", |d, v| {
         text(v).map(|value| d.role_name = value)
@@ -339,16 +339,7 @@ fn boolean(value: &Value) -> Result<bool, String> {
 
 /// `30s`, `15m`, `1h`, or a bare number of seconds.
 fn duration(value: &Value) -> Result<Duration, String> {
-    let text = text(value)?;
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match &text[digits.len()..] {
-        "" | "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3_600),
-        _ => None,
-    };
-    let seconds = unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit)).filter(|seconds| *seconds > 0);
-    seconds.map(Duration::from_secs).ok_or_else(|| "is no duration such as `30s`, `15m` or `1h`".to_owned())
+    setting::duration(&text(value)?)
 }
 
 /// An object whose keys are services.
@@ -360,13 +351,4 @@ fn services(value: &Value) -> Result<BTreeMap<Service, Value>, String> {
         Ok((service, value.clone()))
     });
     pairs.collect()
-}
-
-/// The metadata service is plain HTTP, on a link-local or loopback address.
-fn metadata_url(value: &Value) -> Result<cloud_rest::Url, String> {
-    let url: cloud_rest::Url = text(value)?.parse().map_err(|error| format!("is not a URL: {error}"))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        _ => Err("is neither http nor https".to_owned()),
-    }
 }

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use cloud_rest::Secret;
+use cloud_rest::{
+    Secret,
+    setting::{duration, metadata_url},
+};
 
 use super::{Draft, Signature};
 use crate::endpoints::{Service, base_url};
@@ -306,28 +309,6 @@ fn boolean(value: &str) -> Result<bool, String> {
     }
 }
 
-/// `30s`, `15m`, `1h`, or a bare number of seconds.
-fn duration(value: &str) -> Result<Duration, String> {
-    let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match &value[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        _ => return Err("is no duration such as `30s`, `15m` or `1h`".to_owned()),
-    };
-    let seconds = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)).filter(|seconds| *seconds > 0);
-    seconds.map(Duration::from_secs).ok_or_else(|| "is no duration such as `30s`, `15m` or `1h`".to_owned())
-}
-
 fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|part| !part.is_empty())
-}
-
-/// The metadata service is plain HTTP, on a link-local or loopback address.
-fn metadata_url(value: &str) -> Result<cloud_rest::Url, String> {
-    let url: cloud_rest::Url = value.parse().map_err(|error| format!("is not a URL: {error}"))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        _ => Err("is neither http nor https".to_owned()),
-    }
 }
