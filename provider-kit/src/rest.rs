@@ -1,5 +1,7 @@
-//! For daemons that call their cloud with `cloud-rest` (feature `rest`): failed calls in the API's words, and for whom calls are made.
+//! For daemons that call their cloud with `cloud-rest` (feature `rest`): failed calls in the API's words, for whom calls are
+//! made, and the kubeconfigs clouds issue.
 
+mod kubeconfig;
 mod traces;
 
 use std::time::Duration;
@@ -7,7 +9,10 @@ use std::time::Duration;
 use cloud_provider_api::error::Reason;
 use cloud_rest::{Actor, Kind, Share};
 
-pub use self::traces::Traces;
+pub use self::{
+    kubeconfig::{Kubeconfig, NoKubeconfig, issued},
+    traces::Traces,
+};
 use crate::{caller::Call, error::Error, tenancy::Tenant};
 
 /// How long to wait when the cloud throttles and does not say for how long.
@@ -53,6 +58,14 @@ pub fn fault(provider: &'static str, error: &cloud_rest::Error) -> Error {
         fault = fault.cloud_request_id(id.clone());
     }
     fault
+}
+
+/// The same of a call about the very object the request names: a missing one is absent.
+pub fn fault_of_named(provider: &'static str, error: &cloud_rest::Error) -> Error {
+    if error.is_not_found() {
+        return Error::cloud(provider, Reason::ObjectAbsent, error.to_string());
+    }
+    fault(provider, error)
 }
 
 fn reason(error: &cloud_rest::Error) -> Reason {

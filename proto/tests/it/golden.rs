@@ -189,6 +189,7 @@ fn clusters_list_clusters_response() {
         region: "north-1".to_owned(),
         state: "Available".to_owned(),
         endpoints: vec![v1::ClusterEndpoint::Public.into(), v1::ClusterEndpoint::Vpc.into()],
+        notices: Vec::new(),
     };
     check(
         "clusters.ListClustersResponse.1",

@@ -1,13 +1,13 @@
 //! Managed clusters (CCE v3).
 
 use cloud_rest::{Answer, Error};
+use provider_kit::rest::Kubeconfig;
 use serde::{Deserialize, Serialize};
 
 use super::nothing::or_default;
 use crate::{
     cloud::{Cloud, PROJECT},
     endpoints::Service,
-    kubeconfig::Kubeconfig,
 };
 
 /// A managed cluster.

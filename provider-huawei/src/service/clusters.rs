@@ -2,22 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cloud_provider_api::{
     error::Reason,
     v1::{self, clusters_server::Clusters},
 };
 use futures::stream;
 use jiff::Timestamp;
-use provider_kit::{Batch, Call, Checker, Error, Listing, Result, listing};
+use provider_kit::{Batch, Call, Checker, Error, Listing, Result, listing, rest};
 use tonic::{Request, Response, Status};
-use x509_parser::pem::parse_x509_pem;
 
 use super::Provider;
 use crate::{
     PROVIDER,
     api::cce::{Lifetime, ManagedCluster},
-    fault,
+    fault, kubeconfig,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -58,36 +56,10 @@ impl Clusters for Provider {
         let account = self.account(&call, &request.tenant)?;
         let cloud = account.acting_for(&call, &request.cluster_id);
         let issued = cloud.cluster_certificate(&request.cluster_id, &lifetime).await;
-        let issued = issued.map_err(|error| {
-            let absent = || Error::cloud(PROVIDER, Reason::ObjectAbsent, error.to_string());
-            if error.is_not_found() { absent() } else { fault::of(&error) }
-        })?;
+        let issued = issued.map_err(|error| rest::fault_of_named(PROVIDER, &error))?;
         let endpoint = request.endpoint();
-        let only = issued.value.only(endpoint).ok_or_else(|| {
-            let message = format!("cluster {} has no {} endpoint", request.cluster_id, name(endpoint));
-            Error::cloud(PROVIDER, Reason::EndpointAbsent, message)
-        })?;
-        if only.skips_verification() {
-            tracing::warn!(
-                cluster = request.cluster_id,
-                "the cloud's kubeconfig for this endpoint does not verify the server"
-            );
-        }
-        let kubeconfig = only.to_file().map_err(|_| unreadable("the kubeconfig cannot be written"))?;
-        let expires_at = only.certificate().and_then(ends).map(Into::into);
-        Ok(Response::new(v1::IssueKubeconfigResponse { kubeconfig, expires_at }))
-    }
-}
-
-fn unreadable(message: &str) -> Error {
-    Error::cloud(PROVIDER, Reason::AnswerUnreadable, message)
-}
-
-fn name(endpoint: v1::ClusterEndpoint) -> &'static str {
-    match endpoint {
-        v1::ClusterEndpoint::Public => "public",
-        v1::ClusterEndpoint::Vpc => "VPC",
-        v1::ClusterEndpoint::Unspecified => "usable",
+        let only = kubeconfig::only(&issued.value, endpoint);
+        Ok(Response::new(rest::issued(PROVIDER, &request.cluster_id, endpoint, only)?))
     }
 }
 
@@ -102,6 +74,7 @@ fn on_wire(cluster: ManagedCluster, region: &str) -> v1::ManagedCluster {
         region: region.to_owned(),
         state: cluster.status.phase,
         endpoints: public.into_iter().chain(vpc).map(i32::from).collect(),
+        notices: Vec::new(),
     }
 }
 
@@ -122,14 +95,6 @@ fn lifetime(asked: Option<prost_types::Duration>, now: Timestamp) -> Result<Life
     let whole = asked.as_secs().is_multiple_of(DAY.as_secs());
     let expire_at = (!whole).then(|| (now + asked).strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string());
     Ok(Lifetime { duration, expire_at })
-}
-
-/// When a client certificate ends: base64 of PEM.
-fn ends(certificate: &str) -> Option<SystemTime> {
-    let pem = STANDARD.decode(certificate).ok()?;
-    let (_, pem) = parse_x509_pem(&pem).ok()?;
-    let seconds = pem.parse_x509().ok()?.validity().not_after.timestamp();
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 #[cfg(test)]
@@ -153,11 +118,5 @@ mod tests {
             assert_eq!(asked(refused).unwrap_err().reason(), Reason::OutOfRange, "{refused}");
         }
         assert_eq!(asked(0).unwrap_err().reason(), Reason::FieldInvalid);
-    }
-
-    #[test]
-    fn what_is_no_certificate_has_no_end() {
-        assert_eq!(ends("Y2VydA=="), None);
-        assert_eq!(ends("%"), None);
     }
 }

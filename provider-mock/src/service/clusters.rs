@@ -65,6 +65,7 @@ fn on_wire(cluster: &ClusterSettings, region: &str) -> v1::ManagedCluster {
         region: region.to_owned(),
         state: "Available".to_owned(),
         endpoints: public.into_iter().chain(vpc).map(i32::from).collect(),
+        notices: Vec::new(),
     }
 }
 
