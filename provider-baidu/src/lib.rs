@@ -16,6 +16,7 @@ mod load_balancers;
 mod machines;
 mod nodes;
 mod plan;
+mod robots;
 mod routes;
 mod run;
 mod service;

@@ -4,7 +4,12 @@ use std::process::ExitCode;
 
 use provider_kit::{Daemon, Faults, rest::Traces};
 
-use crate::{Args, accounts::Accounts, config::Environment, service::Provider};
+use crate::{
+    Args,
+    accounts::Accounts,
+    config::Environment,
+    service::{Provider, warn_of_managed_controller},
+};
 
 /// Runs the daemon until SIGTERM.
 pub async fn run(args: Args) -> ExitCode {
@@ -15,7 +20,13 @@ pub async fn run(args: Args) -> ExitCode {
         env!("CARGO_PKG_VERSION"),
         &args.daemon,
         read,
-        async |daemon, accounts| Ok::<_, anyhow::Error>(attach(daemon, accounts, &traces)),
+        async |daemon, accounts: Accounts| {
+            for account in accounts.profiles.all() {
+                let cloud = account.cloud.clone();
+                tokio::spawn(async move { warn_of_managed_controller(&cloud).await });
+            }
+            Ok::<_, anyhow::Error>(attach(daemon, accounts, &traces))
+        },
     )
     .await
 }

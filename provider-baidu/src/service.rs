@@ -1,14 +1,17 @@
 //! The services of the API: gather, plan, apply.
 
+mod clusters;
 mod identity;
 mod instances;
 mod load_balancers;
+mod registries;
 mod routes;
 
 use std::sync::Arc;
 
 use provider_kit::{Call, Daemon, IdentityService, Kit, Profiles, Result, load_balancers::LoadBalancerService};
 
+pub(crate) use self::clusters::warn_of_managed_controller;
 use crate::accounts::Account;
 
 /// Answers for all account profiles. Clones share everything.
@@ -31,7 +34,9 @@ impl Provider {
             .identity(IdentityService::new(self.0.kit.clone(), self.clone()))
             .instances(self.clone())
             .load_balancers(LoadBalancerService::new(self.0.kit.clone(), self.clone()))
-            .routes(self)
+            .routes(self.clone())
+            .clusters(self.clone())
+            .registries(self)
     }
 
     /// The account profile behind a request's tenant; empty is the caller's own.

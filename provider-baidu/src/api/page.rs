@@ -23,7 +23,7 @@ struct Wire<T> {
         alias = "backendServerList"
     )]
     #[serde(alias = "eipList", alias = "subnets", alias = "appServerGroupList", alias = "appIpGroupList")]
-    #[serde(alias = "memberList", alias = "policyList")]
+    #[serde(alias = "memberList", alias = "clusters", alias = "policyList")]
     items: Vec<T>,
     #[serde(default, deserialize_with = "or_default")]
     next_marker: String,

@@ -60,6 +60,8 @@ pub struct Features {
     pub public_load_balancers: bool,
     /// Roles: of machines, through the metadata service, and to be assumed, through STS.
     pub roles: bool,
+    /// The image registry CCR.
+    pub registries: bool,
 }
 
 impl Default for Features {
@@ -73,6 +75,7 @@ impl Default for Features {
             eips: true,
             public_load_balancers: true,
             roles: true,
+            registries: true,
         }
     }
 }

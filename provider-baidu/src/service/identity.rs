@@ -22,8 +22,13 @@ impl Describe for Provider {
             Capability::LoadBalancerList,
             Capability::MemberDrain,
         ];
-        if served[0].cloud.config().profile.features.routes {
+        let features = &served[0].cloud.config().profile.features;
+        if features.routes {
             capabilities.push(Capability::Routes);
+        }
+        capabilities.push(Capability::Clusters);
+        if features.registries {
+            capabilities.push(Capability::Registries);
         }
         if !caller.tenants().is_empty() {
             capabilities.push(Capability::Tenants);

@@ -5,3 +5,4 @@ mod instances;
 mod keys;
 mod rig;
 mod routes;
+mod tickets;

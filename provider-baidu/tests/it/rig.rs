@@ -1,6 +1,6 @@
 //! A daemon in this process, and short ways to ask it.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
 
 use clap::Parser as _;
 use cloud_provider_api::v1::{
@@ -9,7 +9,7 @@ use cloud_provider_api::v1::{
 };
 use provider_baidu::{Args, serve};
 use provider_kit::{
-    Daemon, Running, Settings,
+    Access, Class, Daemon, Identity, Running, Settings,
     hop::{
         Endpoint,
         connect::{Channel, ConnectOptions},
@@ -30,7 +30,8 @@ pub(crate) struct Rig {
 
 /// A good configuration for a cloud.
 pub(crate) fn config(url: &str) -> Value {
-    let services = ["bcc", "bbc", "vpc", "bec"].map(|name| (name.to_owned(), json!(format!("{url}/{name}"))));
+    let services =
+        ["bcc", "bbc", "vpc", "bec", "cce", "ccr"].map(|name| (name.to_owned(), json!(format!("{url}/{name}"))));
     json!({"ClusterId": "cce-demo0001", "Region": "bj", "AccessKeyID": "AK1", "SecretAccessKey": "marker-secret-1", "VpcId": "vpc-1",
         "InstanceTypeStyle": "spec", "Endpoints": serde_json::Map::from_iter(services)})
 }
@@ -53,7 +54,9 @@ impl Rig {
         let file = folder.path().join("config").display().to_string();
         let args = Args::parse_from(["provider-baidu", "--cloud-config", &file]);
         let listen = vec![format!("unix:{}/p.sock", folder.path().display()).parse().unwrap()];
-        let daemon = Daemon::new(Settings { listen, ..Settings::default() });
+        let uid = Identity::Uid(std::fs::metadata(folder.path()).unwrap().uid());
+        let access = Access::own_uid().allow(uid, [Class::Secret], None);
+        let daemon = Daemon::new(Settings { listen, access, ..Settings::default() });
         let running = serve(daemon, &args, &|_| None).unwrap().start().await.unwrap();
         Self { cloud, folder, url, running }
     }
@@ -72,7 +75,7 @@ impl Rig {
         std::fs::rename(new, self.folder.path().join(name)).unwrap();
     }
 
-    fn channel(&self) -> Channel {
+    pub(crate) fn channel(&self) -> Channel {
         let endpoint: Endpoint = self.running.endpoints()[0].clone();
         Channel::new(&endpoint, &ConnectOptions::default()).unwrap()
     }
