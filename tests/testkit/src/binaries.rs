@@ -46,7 +46,8 @@ pub struct Binaries {
 }
 
 /// All that are started as processes; a row more makes a program known.
-const PROGRAMS: [&str; 4] = ["cloud-controller-manager", "provider-mock", "provider-huawei", "cloud-simulator"];
+const PROGRAMS: [&str; 5] =
+    ["cloud-controller-manager", "provider-mock", "provider-huawei", "cloud-simulator", "cpctl"];
 
 impl Binaries {
     /// Builds the programs into the workspace's target folder; once a process and profile, further calls get the same answer.
@@ -80,6 +81,11 @@ impl Binaries {
     /// The simulated clouds.
     pub fn simulator(&self) -> &Path {
         &self.paths[PROGRAMS[3]]
+    }
+
+    /// What a person runs.
+    pub fn cpctl(&self) -> &Path {
+        &self.paths[PROGRAMS[4]]
     }
 }
 

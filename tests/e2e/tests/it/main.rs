@@ -1,6 +1,7 @@
 //! Real programs on a real control plane.
 
 mod bad_daemons;
+mod commands;
 mod deployed;
 mod hop;
 mod kills;

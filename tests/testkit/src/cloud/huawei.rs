@@ -61,12 +61,23 @@ struct Route {
 impl Huawei {
     /// Starts cloud and daemon, and waits until both serve. Without a network no traffic is carried.
     pub async fn start(binaries: &Binaries, folder: &Path, network: Option<&Network>) -> Result<Self> {
+        Self::start_with(binaries, folder, network, &[]).await
+    }
+
+    /// The same, with further flags of the daemon.
+    pub async fn start_with(
+        binaries: &Binaries,
+        folder: &Path,
+        network: Option<&Network>,
+        flags: &[String],
+    ) -> Result<Self> {
         let simulator = Simulator::start("huawei", binaries, folder, network).await?;
         let config = control_plane::pki::write(folder, "cloud-config", &config(&simulator))?;
         let endpoint = format!("unix://{}", folder.join(DAEMON).join("provider.sock").display());
         let launch = Launch::new(binaries.huawei(), folder.join(format!("{DAEMON}.log")))
             .arg(format!("--listen={endpoint}"))
-            .arg(format!("--cloud-config={}", config.display()));
+            .arg(format!("--cloud-config={}", config.display()))
+            .args(flags);
         let daemon = Program::start(launch)?;
         let cloud = Self { daemon, simulator, endpoint, servers: BTreeMap::new() };
         cloud.wait_until_ready().await?;

@@ -1,0 +1,4 @@
+mod changes;
+mod kubeconfigs;
+mod robots;
+mod world;
