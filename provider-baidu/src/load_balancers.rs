@@ -9,6 +9,8 @@ mod members;
 mod memory;
 mod site;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{engine::Engine, listing::owned_by, memory::Memory};
 

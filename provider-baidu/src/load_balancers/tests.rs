@@ -1,0 +1,8 @@
+//! Load balancers on the simulated cloud: the engine behind the API's calls, over real signed HTTP.
+
+mod counts;
+mod crashes;
+mod failure_list;
+mod faults;
+mod lives;
+mod rig;

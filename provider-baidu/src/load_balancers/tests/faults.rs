@@ -1,0 +1,84 @@
+//! Lists that lie, calls that fail, and others' things.
+
+use std::time::Duration;
+
+use cloud_provider_api::error::Reason;
+use simulators::engine::{Effect, Rule};
+
+use super::rig::Rig;
+use crate::api::balancers::Kind;
+
+fn refusal(status: u16, code: &str) -> Rule {
+    Rule::new(Effect::Refuse { status, code: code.to_owned(), message: "no".to_owned(), retry_after: None })
+}
+
+#[tokio::test]
+async fn empty_lists_never_lead_to_a_second_load_balancer_nor_to_a_loss() {
+    let mut rig = Rig::start().await;
+    let mut service = rig.service(Kind::Plain);
+    rig.ensure(&mut service).await;
+    rig.restart();
+    rig.sim.break_with(Rule::new(Effect::ShortList { keep: 0 }).lasting(Duration::from_secs(30)));
+    service.hash = "s1-m9".to_owned();
+    for _ in 0..5 {
+        // What it answers does not matter; what it does not do, does.
+        let _ = rig.ensure_once(&service).await;
+    }
+    rig.sim.mend_all();
+    rig.ensure(&mut service).await;
+    assert_eq!(rig.count(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_storm_of_busy_answers_and_failures_ends_well() {
+    for kind in [Kind::Plain, Kind::App] {
+        for rule in [
+            refusal(409, "LastOperationNotFinished").mutating().times(9),
+            refusal(503, "ServiceUnavailable").times(7),
+            refusal(500, "InternalError").mutating().times(7),
+            Rule::new(Effect::Drop { executed: true }).mutating().times(5),
+        ] {
+            let told = format!("{rule:?}");
+            let rig = Rig::start().await;
+            rig.sim.break_with(rule);
+            let mut service = rig.service(kind);
+            rig.ensure(&mut service).await;
+            assert_eq!(rig.count(), (1, 1), "{kind:?} {told}: {:#}", rig.shape());
+            rig.delete(&service).await;
+            assert_eq!(rig.count(), (0, 0), "{kind:?} {told}: {:#}", rig.shape());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broken_annotation_keeps_nothing_from_being_deleted() {
+    let rig = Rig::start().await;
+    let mut service = rig.service(Kind::Plain);
+    rig.ensure(&mut service).await;
+    let broken = service.with("load-balancer-rs-max-num", "many").with("elastic-ip-payment-timing", "?");
+    let error = rig.ensure_once(&broken).await.unwrap_err();
+    assert_eq!((error.code(), error.reason()), (tonic::Code::InvalidArgument, Reason::AnnotationInvalid));
+    rig.delete(&broken).await;
+    assert_eq!(rig.count(), (0, 0));
+}
+
+#[tokio::test]
+async fn two_load_balancers_with_one_key_need_a_person() {
+    let rig = Rig::start().await;
+    let mut service = rig.service(Kind::Plain).with("load-balancer-internal-vpc", "true");
+    rig.ensure(&mut service).await;
+    let desc = rig.sim.look(|cloud| cloud.blbs.iter().next().unwrap().desc.clone());
+    rig.users_balancer(Kind::Plain, "copied", &desc).await;
+    service.handle.clear();
+    let error = rig.ensure_once(&service).await.unwrap_err();
+    assert_eq!(error.code(), tonic::Code::DataLoss, "{error}");
+}
+
+#[tokio::test]
+async fn quotas_are_told_and_change_nothing() {
+    let rig = Rig::start().await;
+    rig.sim.break_with(refusal(413, "BlbExceedLimit").action("CreateLoadBalancer"));
+    let error = rig.ensure_once(&rig.service(Kind::Plain)).await.unwrap_err();
+    assert_eq!((error.code(), error.reason()), (tonic::Code::FailedPrecondition, Reason::QuotaExhausted));
+    assert_eq!(rig.count(), (0, 0));
+}
