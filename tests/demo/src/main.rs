@@ -38,6 +38,8 @@ struct Args {
 enum Provider {
     /// Huawei Cloud, simulated, with provider-huawei.
     Huawei,
+    /// Baidu AI Cloud, simulated, with provider-baidu.
+    Baidu,
     /// The mock provider.
     Mock,
 }
@@ -46,6 +48,7 @@ impl From<Provider> for Kind {
     fn from(provider: Provider) -> Self {
         match provider {
             Provider::Huawei => Self::Huawei,
+            Provider::Baidu => Self::Baidu,
             Provider::Mock => Self::Mock,
         }
     }

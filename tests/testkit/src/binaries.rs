@@ -46,8 +46,8 @@ pub struct Binaries {
 }
 
 /// All that are started as processes; a row more makes a program known.
-const PROGRAMS: [&str; 5] =
-    ["cloud-controller-manager", "provider-mock", "provider-huawei", "cloud-simulator", "cpctl"];
+const PROGRAMS: [&str; 6] =
+    ["cloud-controller-manager", "provider-mock", "provider-huawei", "cloud-simulator", "provider-baidu", "cpctl"];
 
 impl Binaries {
     /// Builds the programs into the workspace's target folder; once a process and profile, further calls get the same answer.
@@ -78,6 +78,11 @@ impl Binaries {
         &self.paths[PROGRAMS[2]]
     }
 
+    /// The daemon for Baidu AI Cloud.
+    pub fn baidu(&self) -> &Path {
+        &self.paths[PROGRAMS[4]]
+    }
+
     /// The simulated clouds.
     pub fn simulator(&self) -> &Path {
         &self.paths[PROGRAMS[3]]
@@ -85,7 +90,7 @@ impl Binaries {
 
     /// What a person runs.
     pub fn cpctl(&self) -> &Path {
-        &self.paths[PROGRAMS[4]]
+        &self.paths[PROGRAMS[5]]
     }
 }
 

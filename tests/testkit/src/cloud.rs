@@ -1,5 +1,6 @@
 //! A played cloud with its provider's daemon in front of it, whichever it is: what stories and tests for every cloud need.
 
+pub mod baidu;
 pub mod huawei;
 mod mock;
 
@@ -14,7 +15,7 @@ pub use crate::mock::RouteView;
 use crate::network::Network;
 use crate::program::Program;
 use crate::simulator::CallView;
-use crate::{Binaries, cloud::huawei::Huawei, cloud::mock::Mocked};
+use crate::{Binaries, cloud::baidu::Baidu, cloud::huawei::Huawei, cloud::mock::Mocked};
 
 /// Which cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Kind {
     Mock,
     /// Huawei Cloud, simulated.
     Huawei,
+    /// Baidu AI Cloud, simulated.
+    Baidu,
 }
 
 /// A running one.
@@ -36,6 +39,7 @@ pub struct Cloud {
 enum Played {
     Mock(Box<Mocked>),
     Huawei(Box<Huawei>),
+    Baidu(Box<Baidu>),
 }
 
 /// Where a machine is.
@@ -54,6 +58,7 @@ impl Cloud {
         let played = match kind {
             Kind::Mock => Played::Mock(Box::new(Mocked::start(binaries, folder, &network).await?)),
             Kind::Huawei => Played::Huawei(Box::new(Huawei::start(binaries, folder, Some(&network)).await?)),
+            Kind::Baidu => Played::Baidu(Box::new(Baidu::start(binaries, folder, Some(&network)).await?)),
         };
         Ok(Self { played, network })
     }
@@ -63,13 +68,15 @@ impl Cloud {
         match &self.played {
             Played::Mock(cloud) => cloud.endpoint(),
             Played::Huawei(cloud) => cloud.endpoint(),
+            Played::Baidu(cloud) => cloud.endpoint(),
         }
     }
 
     /// What a Service has to say to get a load balancer that the internet reaches.
     pub fn annotations(&self) -> BTreeMap<String, String> {
         match &self.played {
-            Played::Mock(_) => BTreeMap::new(),
+            // A public load balancer is what Baidu's provider makes unless told otherwise.
+            Played::Mock(_) | Played::Baidu(_) => BTreeMap::new(),
             Played::Huawei(_) => huawei::annotations(),
         }
     }
@@ -82,6 +89,7 @@ impl Cloud {
                 Ok(Place { address, played_by: address })
             }
             Played::Huawei(cloud) => cloud.add_machine(number, name).await,
+            Played::Baidu(cloud) => cloud.add_machine(number, name).await,
         }
     }
 
@@ -90,6 +98,7 @@ impl Cloud {
         match &self.played {
             Played::Mock(cloud) => cloud.power(name, on).await,
             Played::Huawei(cloud) => cloud.power(name, on).await,
+            Played::Baidu(cloud) => cloud.power(name, on).await,
         }
     }
 
@@ -98,6 +107,7 @@ impl Cloud {
         match &self.played {
             Played::Mock(cloud) => cloud.terminate(name).await,
             Played::Huawei(cloud) => cloud.terminate(name).await,
+            Played::Baidu(cloud) => cloud.terminate(name).await,
         }
     }
 
@@ -106,6 +116,7 @@ impl Cloud {
         match &self.played {
             Played::Mock(cloud) => cloud.routes().await,
             Played::Huawei(cloud) => cloud.routes().await,
+            Played::Baidu(cloud) => cloud.routes().await,
         }
     }
 
@@ -114,6 +125,7 @@ impl Cloud {
         match &self.played {
             Played::Mock(cloud) => cloud.load_balancers().await,
             Played::Huawei(cloud) => cloud.leftovers().await,
+            Played::Baidu(cloud) => cloud.leftovers().await,
         }
     }
 
@@ -122,6 +134,7 @@ impl Cloud {
         match &self.played {
             Played::Mock(_) => Ok(SocketAddr::new(address, port)),
             Played::Huawei(cloud) => cloud.reach(address, port).await,
+            Played::Baidu(cloud) => cloud.reach(address, port).await,
         }
     }
 
@@ -130,6 +143,7 @@ impl Cloud {
         match &self.played {
             Played::Mock(_) => Ok(Vec::new()),
             Played::Huawei(cloud) => cloud.calls(after).await,
+            Played::Baidu(cloud) => cloud.calls(after).await,
         }
     }
 
@@ -138,6 +152,7 @@ impl Cloud {
         match &self.played {
             Played::Mock(cloud) => cloud.programs(),
             Played::Huawei(cloud) => cloud.programs(),
+            Played::Baidu(cloud) => cloud.programs(),
         }
     }
 
@@ -151,6 +166,7 @@ impl Cloud {
         let programs = match &mut self.played {
             Played::Mock(cloud) => cloud.programs_mut(),
             Played::Huawei(cloud) => cloud.programs_mut(),
+            Played::Baidu(cloud) => cloud.programs_mut(),
         };
         for (name, program) in programs {
             let exit = program.stop().await?;

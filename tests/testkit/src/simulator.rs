@@ -44,6 +44,10 @@ pub struct CallView {
     pub service: String,
     /// The cloud's own name of the call.
     pub action: String,
+    /// Its path.
+    pub path: String,
+    /// Its query, decoded.
+    pub query: Vec<(String, String)>,
     /// Whether the call is one that changes something.
     pub mutating: bool,
     /// What it was answered with, or would have been.
