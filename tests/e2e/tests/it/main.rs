@@ -8,6 +8,7 @@ mod kills;
 mod leader;
 mod main_job;
 mod manifests;
+mod mixed_cluster;
 mod pods;
 mod service_writes;
 mod serving;
