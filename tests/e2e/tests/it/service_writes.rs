@@ -74,7 +74,8 @@ async fn a_service_is_claimed_reported_and_released_beside_what_others_wrote() {
     let cluster = cluster().await;
     let seen = cluster.create("web").await;
 
-    let claimed = cluster.writer.write(&seen, &ServiceWrite::Claim { provider: "mock" }).await.expect("claimed");
+    let claimed =
+        cluster.writer.write(&seen, &ServiceWrite::Claim { provider: "mock", tenant: "" }).await.expect("claimed");
     assert_eq!(claimed.finalizers, [OTHER, FINALIZER_LB]);
     assert_eq!(claimed.annotations[ANNOTATION_PROVIDER], "mock");
     assert_eq!(*claimed, *cluster.read("web").await, "the answer is the Service as it is");
@@ -95,7 +96,7 @@ async fn a_service_that_changed_or_was_made_anew_is_not_written() {
     let cluster = cluster().await;
     let seen = cluster.create("web").await;
     cluster.annotate("web", "example.com/note", "changed").await;
-    let claim = ServiceWrite::Claim { provider: "mock" };
+    let claim = ServiceWrite::Claim { provider: "mock", tenant: "" };
     let error = cluster.writer.write(&seen, &claim).await.expect_err("it has changed");
     assert!(matches!(error, WriteError::Conflict), "{error}");
     let now = cluster.writer.get(&seen).await.expect("still there");
@@ -117,7 +118,8 @@ async fn a_service_that_changed_or_was_made_anew_is_not_written() {
 async fn releasing_the_last_finalizer_lets_the_service_go() {
     let cluster = cluster().await;
     let seen = cluster.create("web").await;
-    let claimed = cluster.writer.write(&seen, &ServiceWrite::Claim { provider: "mock" }).await.expect("claimed");
+    let claimed =
+        cluster.writer.write(&seen, &ServiceWrite::Claim { provider: "mock", tenant: "" }).await.expect("claimed");
     let reported = cluster.writer.write(&claimed, &ServiceWrite::Report(&report())).await.expect("reported");
     cluster.services.delete("web", &DeleteParams::default()).await.expect("deleting");
     let bare = json!({"metadata": {"finalizers": [FINALIZER_LB]}});
