@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::{
     addresses::{self, NodeIpError},
-    fault::{Fault, Retry},
+    fault::{Code, Fault, Retry},
     labels::{self, LabelChanges},
     names::{ANNOTATION_PROVIDED_NODE_IP, TAINT_UNINITIALIZED},
     provider::{Instance, InstanceAnswer, InstanceState, Observed},
@@ -128,7 +128,12 @@ impl Problem {
     pub const fn retry(&self) -> Retry {
         match self {
             Self::NotOurs(_) => Retry::Slow,
-            Self::Unknown(fault) => fault.retry(),
+            // A cloud shows a machine only some time after its kubelet has registered: what has to change outside mostly does,
+            // and soon.
+            Self::Unknown(fault) => match (fault.code, fault.retry()) {
+                (Code::FailedPrecondition, Retry::Slow) => Retry::Backoff,
+                (_, retry) => retry,
+            },
             _ => Retry::Backoff,
         }
     }
@@ -137,7 +142,7 @@ impl Problem {
     pub fn loudness(&self) -> Loudness {
         match self {
             Self::Unknown(fault) if fault.is_away() || fault.is_throttle() => Loudness::Quiet,
-            Self::Unknown(fault) => match fault.retry() {
+            Self::Unknown(fault) => match self.retry() {
                 Retry::Backoff | Retry::After(_) if !fault.is_auth() => Loudness::WarningIfItStays,
                 _ => Loudness::Warning,
             },

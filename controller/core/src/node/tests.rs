@@ -358,6 +358,8 @@ fn problems_say_how_loud_and_when_again() {
         (Problem::NotFound("gone".to_owned()), Loudness::WarningIfItStays, Retry::Backoff),
         (cloud(Code::Unavailable), Loudness::WarningIfItStays, Retry::Backoff),
         (cloud(Code::PermissionDenied), Loudness::Warning, Retry::Slow),
+        // A node that registered before its cloud shows the machine.
+        (cloud(Code::FailedPrecondition), Loudness::WarningIfItStays, Retry::Backoff),
         (cloud(Code::ResourceExhausted), Loudness::Quiet, Retry::Backoff),
         (cloud(Code::InvalidArgument), Loudness::Warning, Retry::Halt),
         (away, Loudness::Quiet, Retry::Backoff),
