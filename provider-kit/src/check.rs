@@ -6,6 +6,9 @@ use cloud_provider_api::v1;
 
 use crate::error::{Error, Result};
 
+/// Most addresses a Service may be said to show.
+const MOST_PUBLISHED: usize = 64;
+
 /// Gathers what is wrong with a request.
 #[derive(Debug, Default)]
 pub struct Checker(Vec<(String, String)>);
@@ -37,6 +40,13 @@ impl Checker {
         self.text("key.service_name", &key.service_name, 1..=63);
         self.text("key.service_uid", &key.service_uid, 1..=63);
         self.text("key.handle", &key.handle, 0..=2048);
+        let published = &key.published_addresses;
+        if published.len() > MOST_PUBLISHED {
+            self.fault("key.published_addresses", format!("{} items: {MOST_PUBLISHED} are allowed", published.len()));
+        }
+        for (index, address) in published.iter().enumerate() {
+            self.text(&format!("key.published_addresses[{index}]"), address, 1..=253);
+        }
     }
 
     /// Success if nothing was wrong.

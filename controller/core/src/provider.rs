@@ -167,6 +167,8 @@ pub struct LoadBalancerKey {
     pub handle: String,
     /// An ensure of it may have been made whose answer was not kept.
     pub attempted: bool,
+    /// Addresses and host names that the Service shows.
+    pub published: Vec<String>,
 }
 
 /// What a load balancer should be. Annotations are all the Service's; the facade sends those under the provider's prefixes.

@@ -240,6 +240,14 @@ pub struct Service {
     pub ingress: Vec<Ingress>,
 }
 
+impl Service {
+    /// The addresses and host names that its status shows.
+    pub fn published(&self) -> Vec<String> {
+        let shown = self.ingress.iter().map(|way| if way.ip.is_empty() { &way.hostname } else { &way.ip });
+        shown.filter(|address| !address.is_empty()).cloned().collect()
+    }
+}
+
 /// An `EndpointSlice`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EndpointSlice {

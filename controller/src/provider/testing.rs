@@ -467,6 +467,7 @@ pub(crate) fn key() -> LoadBalancerKey {
         tenant: "t1".into(),
         handle: "lb-1".into(),
         attempted: true,
+        published: vec!["192.0.2.9".into()],
     }
 }
 

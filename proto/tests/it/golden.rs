@@ -154,6 +154,7 @@ fn load_balancers_ensure_load_balancer_request() {
                 tenant: "team-a".to_owned(),
                 handle: "lb-1".to_owned(),
                 attempted: false,
+                published_addresses: Vec::new(),
             }),
             spec: Some(spec),
             members: Some(v1::Members { nodes: vec![node], endpoints: vec![endpoint] }),

@@ -25,6 +25,7 @@ pub(crate) fn owned_by(
             tenant: named.to_owned(),
             handle: format!("elb:{}", lb.id),
             attempted: false,
+            published_addresses: Vec::new(),
         }),
         name: lb.name.clone(),
         addresses: addresses.filter(|address| !address.is_empty()).collect(),

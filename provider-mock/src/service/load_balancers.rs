@@ -390,6 +390,7 @@ fn owned(object: LoadBalancer, cluster: &v1::Cluster, tenant: &str) -> v1::Owned
             tenant: tenant.to_owned(),
             handle: object.id,
             attempted: false,
+            published_addresses: Vec::new(),
         }),
         name: object.name,
         addresses: vec![object.address.to_string()],

@@ -69,6 +69,7 @@ impl About<'_> {
             tenant: self.key.tenant.clone(),
             handle: self.key.handle.clone(),
             attempted: self.key.attempted,
+            published_addresses: self.key.published.clone(),
         }
     }
 

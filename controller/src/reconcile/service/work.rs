@@ -329,6 +329,7 @@ fn key(service: &Service, tenant: &str, record: &Record) -> LoadBalancerKey {
         tenant: tenant.to_owned(),
         handle: record.handle_of(service).to_owned(),
         attempted: record.attempted(service),
+        published: service.published(),
     }
 }
 
