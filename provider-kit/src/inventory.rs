@@ -14,6 +14,7 @@ mod identify;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod unlisted;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -26,12 +27,12 @@ use cloud_provider_api::error::Reason;
 use futures::{StreamExt as _, stream};
 use tokio::{sync::Mutex as Turn, time::Instant};
 
-use self::by_id::Spent;
 pub use self::{
     batch::{NodeView, PROVIDED_NODE_IP, answer_nodes, check_nodes, internal_ips, tag_labels},
     identify::{Candidates, Clues, Unidentified, identify},
     snapshot::Snapshot,
 };
+use self::{by_id::Spent, unlisted::Unlisted};
 use crate::error::{Error, Result};
 
 /// How old an answer may be when the caller does not say.
@@ -146,6 +147,7 @@ struct Inner<S: Servers> {
 /// What was read last.
 struct Last<M> {
     by_id: Spent,
+    unlisted: Unlisted,
     good: Option<Arc<Snapshot<M>>>,
     /// How many were begun.
     begun: u64,
@@ -156,8 +158,13 @@ struct Last<M> {
 impl<S: Servers> Inventory<S> {
     /// Over these; nothing is asked yet.
     pub fn new(servers: S) -> Self {
-        let last = Last { by_id: Spent::default(), good: None, begun: 0, bad: None };
+        let last = Last { by_id: Spent::default(), unlisted: Unlisted::default(), good: None, begun: 0, bad: None };
         Self(Arc::new(Inner { servers, turn: Arc::default(), last: Mutex::new(last) }))
+    }
+
+    /// How many machines the cloud shows when asked for each by itself, though its lists lack them: lists are behind, or lie.
+    pub fn unlisted(&self) -> usize {
+        self.last().unlisted.count(Instant::now())
     }
 
     /// One answer for each question, in order. `max_age` zero: nothing remembered serves.
@@ -226,6 +233,7 @@ impl<S: Servers> Inventory<S> {
             let observed_at = SystemTime::now();
             match self.0.servers.by_ids(chunk).await {
                 Ok(machines) => {
+                    self.last().unlisted.listed(|id| machines.iter().any(|machine| machine.id() == id));
                     for machine in machines {
                         let id = machine.id().to_owned();
                         let outcome = Outcome::Found(Arc::new(machine));
@@ -244,7 +252,15 @@ impl<S: Servers> Inventory<S> {
             });
             (id, outcome.map(|outcome| Answer { outcome, observed_at }))
         });
-        answers.extend(shown.buffer_unordered(SHOWS_AT_ONCE).collect::<Vec<_>>().await);
+        let shown: Vec<(String, Result<Answer<_>>)> = shown.buffer_unordered(SHOWS_AT_ONCE).collect().await;
+        let is = |answer: &Result<Answer<_>>, there: bool| match answer {
+            Ok(Answer { outcome, .. }) => matches!(outcome, Outcome::Found(_)) == there,
+            Err(_) => false,
+        };
+        let those = |there: bool| shown.iter().filter(move |(_, answer)| is(answer, there)).map(|(id, _)| id);
+        self.last().unlisted.shown(those(true), Instant::now());
+        self.last().unlisted.listed(|id| those(false).any(|absent| absent == id));
+        answers.extend(shown);
         answers
     }
 
@@ -281,6 +297,7 @@ impl<S: Servers> Inventory<S> {
         match outcome {
             Ok(machines) => {
                 let listing = Arc::new(Snapshot::new(machines, began, observed_at));
+                last.unlisted.listed(|id| listing.get(id).is_some());
                 last.good = Some(listing.clone());
                 last.bad = None;
                 Ok(listing)

@@ -29,8 +29,10 @@ impl Kit {
     pub(crate) fn new(audit: Audit, metrics: Metrics) -> Self {
         let epoch = Epoch::new();
         let killed = CancellationToken::new();
+        let status = StatusBoard::new(epoch.clone());
+        metrics.register(|registry| status.register(registry));
         Self(Arc::new(Inner {
-            status: StatusBoard::new(epoch.clone()),
+            status,
             epoch,
             writes: Writes::new(killed.clone()),
             audit,

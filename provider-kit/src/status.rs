@@ -7,8 +7,18 @@ use std::{
 };
 
 use cloud_provider_api::v1::{Condition, GetStatusResponse};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
 
 use crate::epoch::Epoch;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConditionLabels {
+    condition: String,
+}
 
 /// Conditions and times. Clones share them.
 #[derive(Clone, Debug)]
@@ -18,6 +28,7 @@ pub struct StatusBoard(Arc<Inner>);
 struct Inner {
     epoch: Epoch,
     state: Mutex<State>,
+    shown: Family<ConditionLabels, Gauge>,
 }
 
 #[derive(Debug, Default)]
@@ -30,11 +41,19 @@ struct State {
 
 impl StatusBoard {
     pub(crate) fn new(epoch: Epoch) -> Self {
-        Self(Arc::new(Inner { epoch, state: Mutex::default() }))
+        Self(Arc::new(Inner { epoch, state: Mutex::default(), shown: Family::default() }))
+    }
+
+    /// Shows the conditions as metrics, too, for whoever watches the daemon and not its callers.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let help = "Conditions of the daemon: 1 true, 0 false, -1 unknown";
+        registry.register("provider_condition", help, self.0.shown.clone());
     }
 
     /// Sets a condition, for instance `CredentialsValid`. Its transition time moves when its status does. Holds no secret.
     pub fn set_condition(&self, r#type: &str, status: Option<bool>, reason: &str, message: &str) {
+        let shown = ConditionLabels { condition: r#type.to_owned() };
+        self.0.shown.get_or_create(&shown).set(status.map_or(-1, i64::from));
         let mut state = self.state();
         let now = Some(SystemTime::now().into());
         let before = state.conditions.get(r#type);

@@ -32,6 +32,9 @@ pub trait NodeView<M: Machine>: Sync {
     /// What a look at the cloud said about the cloud itself: that it answers, or the first of its failures.
     fn heard(&self, _: Result<(), &Error>) {}
 
+    /// The cloud's lists lack so many machines that it shows when asked for each by itself.
+    fn unlisted(&self, _: usize) {}
+
     /// The account and region asked, and the cloud's words.
     fn absent(&self, evidence: String) -> v1::InstanceAbsent;
 
@@ -74,6 +77,7 @@ pub async fn answer_nodes<S: Servers>(
     let answers = inventory.look_up(&questions, max_age).await;
     if !answers.is_empty() {
         view.heard(answers.iter().find_map(|answer| answer.as_ref().err()).map_or(Ok(()), Err));
+        view.unlisted(inventory.unlisted());
     }
     let mut answers = answers.into_iter();
     let answered = nodes.iter().zip(asked).map(|(node, asked)| match asked {

@@ -176,6 +176,21 @@ async fn one_listing_answers_any_number_of_look_ups() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn machines_that_lists_lack_are_counted_until_a_list_has_them() {
+    let cloud = Cloud::with(3);
+    let inventory = cloud.inventory();
+    cloud.hide(0);
+    cloud.hide(1);
+    assert_eq!(words(&inventory.look_up(&by_id(0..3), None).await), ["node-0", "node-1", "node-2"]);
+    assert_eq!(inventory.unlisted(), 2);
+    cloud.remove(1);
+    assert_eq!(words(&inventory.look_up(&by_id([1]), Some(Duration::ZERO)).await), ["absent"]);
+    cloud.0.hidden.lock().unwrap().clear();
+    inventory.look_up(&[node("node-2")], Some(Duration::ZERO)).await;
+    assert_eq!(inventory.unlisted(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_remembered_listing_serves_as_long_as_the_caller_allows() {
     let cloud = Cloud::with(1);
     let inventory = cloud.inventory();

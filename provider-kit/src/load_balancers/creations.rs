@@ -22,6 +22,8 @@ pub struct Creations {
     lost: Mutex<HashMap<String, Instant>>,
     /// When a list that lacks the load balancer of a Service that may have one is to be believed.
     believed: Mutex<HashMap<String, Instant>>,
+    /// Found, and being deleted.
+    going: Mutex<HashMap<String, Instant>>,
 }
 
 impl Creations {
@@ -54,18 +56,29 @@ impl Creations {
     pub fn found(&self, key: &str) {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.believed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.going.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// It was found, and is being deleted: a list that lacks it is right.
     pub fn going(&self, key: &str) {
-        self.believed.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), Instant::now());
+        let now = Instant::now();
+        self.believed.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), now);
+        let mut going = self.going.lock().unwrap_or_else(PoisonError::into_inner);
+        going.retain(|_, at| now.saturating_duration_since(*at) < REMEMBER);
+        going.insert(key.to_owned(), now);
     }
 
-    /// Nothing was found, which is not believed yet: something may have been made of which nobody knows. `attempted` as in the
-    /// request's key.
-    pub fn may_show_up(&self, key: &str, attempted: bool) -> Option<Progress> {
-        let left = self.doubtful(key).or_else(|| self.lacking(key).filter(|_| attempted))?;
-        let what = "a creation whose answer was lost may show up yet".to_owned();
+    /// Whether it was found of late, and its deletion begun.
+    pub fn is_going(&self, key: &str) -> bool {
+        let going = self.going.lock().unwrap_or_else(PoisonError::into_inner);
+        going.get(key).is_some_and(|at| at.elapsed() < REMEMBER)
+    }
+
+    /// Nothing was found, which is not believed yet: something may have been made of which nobody knows. `expected`: something may
+    /// be there, as an earlier call may have made it (`LoadBalancerKey.attempted`), or as the Service shows an address.
+    pub fn may_show_up(&self, key: &str, expected: bool) -> Option<Progress> {
+        let left = self.doubtful(key).or_else(|| self.lacking(key).filter(|_| expected))?;
+        let what = "a load balancer that the cloud's lists lack may show up yet".to_owned();
         Some(Progress::Wait { after: left.min(POLL * 5), what })
     }
 }
@@ -83,6 +96,7 @@ mod tests {
         assert!(creations.may_show_up("lost", false).is_some());
         creations.going("going");
         assert_eq!(creations.may_show_up("going", true), None);
+        assert!(creations.is_going("going") && !creations.is_going("lost"));
         tokio::time::advance(SETTLE).await;
         for key in ["attempted", "lost"] {
             assert_eq!(creations.may_show_up(key, true), None, "{key}");
