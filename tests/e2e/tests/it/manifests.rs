@@ -117,6 +117,16 @@ fn the_two_containers_share_the_sockets_folder_and_nothing_else() {
 }
 
 #[test]
+fn the_controller_knows_whose_account_it_serves() {
+    for name in [SIDECAR, REMOTE, HUAWEI] {
+        let pod = pod(name);
+        let args = container(&pod, "controller").args.iter().flatten();
+        let accounts: Vec<&str> = args.filter_map(|arg| arg.strip_prefix("--provider-account=")).collect();
+        assert!(matches!(accounts[..], [account] if account.split_once('/').is_some()), "{name}: {accounts:?}");
+    }
+}
+
+#[test]
 fn the_clouds_credentials_are_in_the_daemons_container_only() {
     for (name, expected) in [(HUAWEI, &["cloud-config"][..]), (BAIDU, &["cce-plugin-token", "cloud-config"])] {
         let pod = pod(name);
