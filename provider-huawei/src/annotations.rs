@@ -28,6 +28,8 @@ pub struct Settings {
     pub adopt: Option<String>,
     /// IPv4 subnet of the virtual address.
     pub subnet_id: Option<String>,
+    /// The virtual address, where the Service's `loadBalancerIP` says none.
+    pub vip_address: Option<std::net::Ipv4Addr>,
     /// Network of the virtual IPv6 address.
     pub ipv6_network_id: Option<String>,
     /// An existing public address to bind.
@@ -127,13 +129,26 @@ impl DeletionHints {
                 .and_then(|value| values::class(&value).ok()),
             id: text(table::ID),
             adopt: text(table::ADOPT),
-            wants_eip: text(table::EIP_ID).or_else(|| text(table::EIP_OPTION)).is_some(),
+            wants_eip: text(table::EIP_ID).is_some() || wants_allocated(&text, options),
             eip_id: text(table::EIP_ID),
             keep_eip: match text(table::KEEP_EIP) {
                 None => options.keep_eip,
                 Some(value) => values::boolean(&value).unwrap_or(true),
             },
             nat_gateway: text(table::NAT_GATEWAY),
+        }
+    }
+}
+
+/// Whether a public address is to be allocated, as far as one can read.
+fn wants_allocated(text: &impl Fn(&str) -> Option<String>, options: &crate::options::LoadBalancerOptions) -> bool {
+    match text(table::EIP_OPTION) {
+        Some(option) => option != "none",
+        None => {
+            match text(table::AUTOCREATE).map(|json| values::json(&json).and_then(|json| values::autocreate(&json))) {
+                Some(made) => made.is_ok_and(|made| made.eip.is_some()),
+                None => options.eip_auto_create_option.is_some(),
+            }
         }
     }
 }

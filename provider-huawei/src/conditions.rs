@@ -17,6 +17,9 @@ const REACHABLE: &str = "CloudReachable";
 /// Whether it takes our credentials.
 const CREDENTIALS: &str = "CredentialsValid";
 
+/// Whether the cloud's lists show what it shows by id.
+const LISTINGS: &str = "ListingsComplete";
+
 /// Keeps `GetStatus` up to date about an account's credentials, for as long as the daemon runs.
 pub(crate) async fn follow_credentials(kit: Kit, account: Arc<Account>) {
     let mut status = account.cloud.client().credentials();
@@ -68,6 +71,16 @@ pub(crate) fn note(kit: &Kit, account: &Account, outcome: Result<(), &Error>) {
         }
         _ => {}
     }
+}
+
+/// Notes how many servers the cloud's lists lack that it shows when asked for each.
+pub(crate) fn note_unlisted(kit: &Kit, account: &Account, count: usize) {
+    let name = condition(LISTINGS, account);
+    if count == 0 {
+        return kit.status().set_condition(&name, Some(true), "Complete", "");
+    }
+    let message = format!("the cloud's lists lack {count} servers that it shows when asked for each by its id");
+    kit.status().set_condition(&name, Some(false), "ServersLacking", &message);
 }
 
 /// Of the default account profile by itself; of others with their name.

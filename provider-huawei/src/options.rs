@@ -38,6 +38,11 @@ pub struct LoadBalancerOptions {
     pub health_check_flag: String,
     /// Default of `kubernetes.io/elb.health-check-option`.
     pub health_check_option: Option<serde_json::Value>,
+    /// Default of `kubernetes.io/elb.availability-zones`. New: the Go provider had no defaults that would do for a dedicated load
+    /// balancer.
+    pub availability_zones: String,
+    /// Default of `kubernetes.io/elb.eip-auto-create-option`. New.
+    pub eip_auto_create_option: Option<serde_json::Value>,
     /// Replaces the cluster's name in the names the Go provider gave its load balancers: needed to find those.
     pub business_name: String,
     /// Not empty: the Go provider handled only Services of class `huaweicloud.com/elb`. Which Services are asked for is the

@@ -78,6 +78,12 @@ fn defaults(options: &LoadBalancerOptions, faults: &mut Vec<String>) -> Settings
     take("session-affinity-option", &text(&options.session_affinity_option), &mut |value| {
         values::json(value).and_then(|json| values::affinity(&json)).map(|option| settings.affinity_option = option)
     });
+    take("availability-zones", &options.availability_zones, &mut |value| {
+        values::zones(value).map(|zones| settings.zones = zones)
+    });
+    take("eip-auto-create-option", &text(&options.eip_auto_create_option), &mut |value| {
+        values::json(value).and_then(|json| values::eip(&json)).map(|eip| settings.eip = Some(eip))
+    });
     take("health-check-option", &text(&options.health_check_option), &mut |value| {
         values::json(value).and_then(|json| values::health(&json)).map(|option| settings.health_option = option)
     });

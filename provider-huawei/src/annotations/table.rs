@@ -8,6 +8,7 @@ use super::{
 pub(super) const CLASS: &str = "kubernetes.io/elb.class";
 pub(super) const ID: &str = "kubernetes.io/elb.id";
 pub(super) const ADOPT: &str = "kubernetes.io/elb.adopt";
+pub(super) const AUTOCREATE: &str = "kubernetes.io/elb.autocreate";
 pub(super) const EIP_OPTION: &str = "kubernetes.io/elb.eip-auto-create-option";
 pub(super) const EIP_ID: &str = "kubernetes.io/elb.eip-id";
 pub(super) const KEEP_EIP: &str = "kubernetes.io/elb.keep-eip";
@@ -74,6 +75,27 @@ static TABLE: &[Annotation] = &[
         read: |value, settings| values::id(value).map(|id| settings.adopt = Some(id)),
     },
     Annotation {
+        key: AUTOCREATE,
+        values: "JSON, see the effect",
+        default: "none",
+        classes: ELB,
+        effect: "CCE's: how a load balancer is made. `type`: `public` allocates a public address with `eip_type`, `bandwidth_size`, \
+                 `bandwidth_sharetype` (`PER`) and `bandwidth_chargemode`; `inner` does not. `available_zone`: list of zones. \
+                 `vip_subnet_cidr_id`: subnet, and `vip_address`: virtual address. Annotations that say the same apart win, and so \
+                 does `id`. Flavors are refused by name: write `l4-flavor-id` and `l7-flavor-id`. `name`, `bandwidth_name` and \
+                 `elb_virsubnet_ids` have no effect.",
+        read: |value, settings| {
+            values::json(value).and_then(|json| values::autocreate(&json)).map(|made| {
+                settings.eip = made.eip;
+                settings.vip_address = made.vip_address;
+                settings.subnet_id = made.subnet_id.or(settings.subnet_id.take());
+                if !made.zones.is_empty() {
+                    settings.zones = made.zones;
+                }
+            })
+        },
+    },
+    Annotation {
         key: "kubernetes.io/elb.subnet-id",
         values: "id of an IPv4 (Neutron) subnet",
         default: "`subnet-id` of section `[Vpc]`",
@@ -107,12 +129,16 @@ static TABLE: &[Annotation] = &[
     },
     Annotation {
         key: EIP_OPTION,
-        values: "JSON `{\"ip_type\",\"bandwidth_size\",\"share_type\",\"share_id\",\"charge_mode\"}`",
-        default: "none",
+        values: "JSON `{\"ip_type\",\"bandwidth_size\",\"share_type\",\"share_id\",\"charge_mode\"}`, `none`",
+        default: "`eip-auto-create-option` of the options, else none",
         classes: ELB,
         effect: "Allocates a public address: line (`5_bgp`), Mbit/s, `PER` or `WHOLE` with the id of a shared bandwidth, `traffic` \
-                 or `bandwidth`. Read when the load balancer has no address.",
+                 or `bandwidth`. Read when the load balancer has no address. `none`: no public address, whatever the options say.",
         read: |value, settings| {
+            if value == "none" {
+                settings.eip = None;
+                return Ok(());
+            }
             values::json(value).and_then(|json| values::eip(&json)).map(|eip| settings.eip = Some(eip))
         },
     },
@@ -241,7 +267,7 @@ static TABLE: &[Annotation] = &[
     Annotation {
         key: ZONES,
         values: "`az1;az2`",
-        default: "none: needed",
+        default: "`availability-zones` of the options, else needed",
         classes: DEDICATED,
         effect: "Availability zones of the load balancer. Read when it is made.",
         read: |value, settings| values::zones(value).map(|zones| settings.zones = zones),

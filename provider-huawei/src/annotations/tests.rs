@@ -62,6 +62,12 @@ fn a_bad_value_names_annotation_value_and_remedy() {
         ("protocol-port", "tls:443", "https:443"),
         ("protocol-port", "http:80,https:80", "twice"),
         ("acl-type", "grey", "white or black"),
+        ("autocreate", r#"{"type":"outer"}"#, "public or inner"),
+        ("autocreate", r#"{"type":"public","eip_type":"5_bgp"}"#, "bandwidth_size"),
+        ("autocreate", r#"{"type":"public","bandwidth_size":5}"#, "\"eip_type\" is missing"),
+        ("autocreate", r#"{"type":"inner","available_zone":"az1"}"#, "no list"),
+        ("autocreate", r#"{"type":"inner","l4_flavor_name":"L4_flavor.elb.s1.small"}"#, "l4-flavor-id"),
+        ("autocreate", r#"{"type":"inner","vip_address":"here"}"#, "an IPv4 address"),
         ("eip-auto-create-option", r#"{"ip_type":"5_bgp"}"#, "bandwidth_size"),
         ("eip-auto-create-option", r#"{"ip_type":"5_bgp","bandwidth_size":5,"share_type":"WHOLE"}"#, "share_id"),
         ("eip-auto-create-option", r#"{"ip_type":"5_bgp","bandwidth_size":5,"charge_mode":"free"}"#, "charge_mode"),
@@ -148,4 +154,50 @@ fn deletion_goes_by_what_is_readable_and_keeps_what_is_unclear() {
     assert_eq!((hints.class, hints.keep_eip, hints.eip_id.as_deref()), (None, true, Some("e1")));
     let none = DeletionHints::read(&HashMap::new(), &options);
     assert_eq!(none, DeletionHints::default());
+}
+
+#[test]
+fn cces_autocreate_says_how_a_load_balancer_is_made_and_single_annotations_win() {
+    const PUBLIC: &str = r#"{"type":"public","name":"x","bandwidth_name":"b","bandwidth_chargemode":"traffic",
+        "bandwidth_size":5,"bandwidth_sharetype":"PER","eip_type":"5_bgp","available_zone":["az1","az2"],
+        "vip_subnet_cidr_id":"s-1","vip_address":"192.168.0.9"}"#;
+    let settings = read(&[("autocreate", PUBLIC)]).unwrap();
+    let eip = settings.eip.clone().unwrap();
+    assert_eq!((eip.ip_type.as_str(), eip.bandwidth_size, eip.charge_mode.as_str()), ("5_bgp", Some(5), "traffic"));
+    assert_eq!(
+        (settings.zones, settings.subnet_id.as_deref()),
+        (vec!["az1".to_owned(), "az2".to_owned()], Some("s-1"))
+    );
+    assert_eq!(settings.vip_address.unwrap().to_string(), "192.168.0.9");
+    let other = r#"{"ip_type":"5_sbgp","bandwidth_size":7}"#;
+    let settings = read(&[
+        ("autocreate", PUBLIC),
+        ("eip-auto-create-option", other),
+        ("availability-zones", "az3"),
+        ("subnet-id", "s-2"),
+    ])
+    .unwrap();
+    assert_eq!(settings.eip.unwrap().ip_type, "5_sbgp");
+    assert_eq!((settings.zones, settings.subnet_id.as_deref()), (vec!["az3".to_owned()], Some("s-2")));
+    assert_eq!(read(&[("autocreate", r#"{"type":"inner"}"#)]).unwrap().eip, None);
+}
+
+#[test]
+fn the_options_can_give_every_load_balancer_zones_and_an_address() {
+    let options = r#"{"default-elb-class": "dedicated", "availability-zones": "az1;az2",
+        "eip-auto-create-option": {"ip_type": "5_bgp", "bandwidth_size": 5}}"#;
+    let options = crate::options::Options::parse(options).unwrap().load_balancers;
+    let with = |pairs: &[(&str, &str)]| {
+        let annotations = annotations(pairs);
+        let wants_eip = DeletionHints::read(&annotations, &options).wants_eip;
+        let settings = Settings::read(&annotations, &options).unwrap();
+        assert_eq!(settings.eip.is_some(), wants_eip, "{pairs:?}");
+        (settings.zones, wants_eip)
+    };
+    let zones = vec!["az1".to_owned(), "az2".to_owned()];
+    assert_eq!(with(&[]), (zones.clone(), true));
+    assert_eq!(with(&[("eip-auto-create-option", "none")]), (zones.clone(), false));
+    assert_eq!(with(&[("autocreate", r#"{"type":"inner"}"#)]), (zones, false));
+    let wrong = crate::options::Options::parse(r#"{"eip-auto-create-option": {"ip_type": "5_bgp"}}"#).unwrap_err();
+    assert!(wrong.to_string().contains("bandwidth_size"), "{wrong}");
 }

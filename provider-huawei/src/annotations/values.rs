@@ -1,6 +1,6 @@
 //! What values mean. Each parser's error is the remedy alone: the caller knows key and value.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use serde_json::Value;
 
@@ -289,6 +289,71 @@ pub(super) fn eip(object: &Value) -> Parsed<EipOption> {
         line => id(line).map_err(|remedy| format!("\"ip_type\" is {line:?}: {remedy}"))?,
     };
     Ok(EipOption { ip_type, bandwidth_size, share_id, charge_mode: charge_mode.to_owned() })
+}
+
+/// What CCE's `elb.autocreate` says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Autocreate {
+    /// A public address to allocate.
+    pub(super) eip: Option<EipOption>,
+    /// Zones of a dedicated one.
+    pub(super) zones: Vec<String>,
+    /// IPv4 subnet of the virtual address.
+    pub(super) subnet_id: Option<String>,
+    /// The virtual address.
+    pub(super) vip_address: Option<Ipv4Addr>,
+}
+
+pub(super) fn autocreate(object: &Value) -> Parsed<Autocreate> {
+    let subnet_id = match text(object, "vip_subnet_cidr_id")? {
+        "" => None,
+        value => Some(id(value).map_err(|remedy| format!("\"vip_subnet_cidr_id\" is {value:?}: {remedy}"))?),
+    };
+    for (flavor, instead) in [("l4_flavor_name", "l4-flavor-id"), ("l7_flavor_name", "l7-flavor-id")] {
+        if !text(object, flavor)?.is_empty() {
+            return Err(format!("{flavor:?}: write the flavor's id as kubernetes.io/elb.{instead}"));
+        }
+    }
+    let eip_option = match text(object, "type")? {
+        "inner" => None,
+        "public" => {
+            let field = |key: &str| object[key].clone();
+            let option = serde_json::json!({
+                "ip_type": field("eip_type"), "bandwidth_size": field("bandwidth_size"),
+                "share_type": field("bandwidth_sharetype"), "charge_mode": field("bandwidth_chargemode"),
+            });
+            Some(eip(&option).map_err(|remedy| format!("\"type\" is public: {}", in_cces_words(&remedy)))?)
+        }
+        other => return Err(format!("\"type\" is {other:?}: write public or inner")),
+    };
+    let zones = match &object["available_zone"] {
+        Value::Null => Vec::new(),
+        Value::Array(zones) => {
+            let named = zones.iter().map(|zone| zone.as_str().map(|zone| zone.trim().to_owned()));
+            named.collect::<Option<_>>().ok_or("\"available_zone\" is no list of names: write [\"az1\",\"az2\"]")?
+        }
+        _ => return Err("\"available_zone\" is no list: write [\"az1\",\"az2\"]".to_owned()),
+    };
+    let vip_address = match text(object, "vip_address")? {
+        "" => None,
+        address => Some(
+            address
+                .parse::<Ipv4Addr>()
+                .map_err(|_| format!("\"vip_address\" is {address:?}: write an IPv4 address"))?,
+        ),
+    };
+    Ok(Autocreate { eip: eip_option, zones, subnet_id, vip_address })
+}
+
+/// CCE has other names for the fields of a public address.
+fn in_cces_words(remedy: &str) -> String {
+    [
+        ("\"ip_type\"", "\"eip_type\""),
+        ("\"share_type\"", "\"bandwidth_sharetype\""),
+        ("\"charge_mode\"", "\"bandwidth_chargemode\""),
+    ]
+    .iter()
+    .fold(remedy.to_owned(), |text, (ours, theirs)| text.replace(ours, theirs))
 }
 
 impl Affinity {

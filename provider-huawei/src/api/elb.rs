@@ -1,9 +1,11 @@
-//! Elastic Load Balance. v3 serves both kinds of load balancer but for one thing: a shared one is made through v2.
+//! Elastic Load Balance. v3 serves both kinds of load balancer but for one thing: a shared one is made through v2. An installation
+//! without v3 has shared ones only, through v2 alone.
 
 mod calls;
 mod listeners;
 mod load_balancers;
 mod pools;
+mod v2;
 
 use serde::{Deserialize, Serialize};
 

@@ -125,6 +125,11 @@ struct OneGateway {
 }
 
 #[derive(Deserialize)]
+struct OneRule {
+    dnat_rule: Rule,
+}
+
+#[derive(Deserialize)]
 struct Rules {
     dnat_rules: Vec<Rule>,
 }
@@ -180,6 +185,12 @@ impl Cloud {
         let request = self.get(Service::Nat, "ListNatGatewayDnatRules", &["v2", PROJECT, "dnat_rules"]);
         let style = Style::LastId { marker: "marker", size: "limit", limit: 2000 };
         Ok(request.query_if("nat_gateway_id", gateway).list::<Rules>(style).await?.into_inner())
+    }
+
+    /// One DNAT rule.
+    pub async fn dnat_rule(&self, id: &str) -> Result<Rule, Error> {
+        let request = self.get(Service::Nat, "ShowNatGatewayDnatRule", &["v2", PROJECT, "dnat_rules", id]);
+        Ok(request.send::<OneRule>().await?.value.dnat_rule)
     }
 
     /// The ports that have an address.

@@ -75,6 +75,7 @@ impl<'a> Apply<'a> {
             Action::UpdateLoadBalancer(id, change) => {
                 self.shown = Some(cloud.update_load_balancer(&id, &change).await?);
             }
+            Action::TagLoadBalancer(id, tags) => cloud.tag_load_balancer(&id, &tags).await?,
             Action::DeleteLoadBalancerForce(id) => cloud.delete_load_balancer_force(&id).await?,
             Action::CreateIpGroup(new) => {
                 let group = cloud.create_ip_group(&new).await?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cloud_provider_api::{error::Reason, v1};
+use futures::future::join_all;
 use provider_kit::{Error, Result, load_balancers::Progress, tenancy::Named};
 
 use super::{apply::Apply, engine::Engine, gather, handle::Handle, state};
@@ -14,7 +15,7 @@ use crate::{
     plan::{
         PortKey,
         dnat::{self, Candidate, Chosen, WantedRules},
-        owner::Owner,
+        owner::{Claim, Owner},
         step::Step,
         wanted::{Place, port_key},
     },
@@ -39,10 +40,17 @@ impl Engine<'_> {
         address: Option<&str>,
         hash: &str,
     ) -> Result<v1::LoadBalancerState> {
+        // An address leads through one gateway: at the former one its rules have to go first.
+        let former = self.handle().gateway.filter(|former| settings.nat_gateway.as_ref() != Some(former));
+        if let Some(former) = former
+            && let wait @ Progress::Wait { .. } = self.remove_rules(Some(&former)).await?
+        {
+            return Ok(state::waiting(wait, &self.handle()));
+        }
         let gathered = self.gather_rules(settings, ports, members, address).await?;
         let gateway = gathered.wanted.gateway.clone();
-        let handle = Handle { balancers: self.handle().balancers, gateway: Some(gateway.clone()) };
         let owner = self.owner();
+        let handle = self.handle_with(&gateway, &gathered.rules);
         if let Some(wait) = unsettled(&owner, &gathered.rules) {
             return Ok(state::waiting(wait, &handle));
         }
@@ -54,6 +62,7 @@ impl Engine<'_> {
             return Ok(state::waiting(wait, &handle));
         }
         let rules = if quiet { gathered.rules } else { self.rules_of(&gateway).await? };
+        let handle = self.handle_with(&gateway, &rules);
         if let Some(wait) = unsettled(&owner, &rules) {
             return Ok(state::waiting(wait, &handle));
         }
@@ -89,6 +98,7 @@ impl Engine<'_> {
             futures::future::try_join(self.cloud.nat_gateway(&gateway_id), self.cloud.dnat_rules(Some(&gateway_id)))
                 .await
                 .map_err(|error| fault::of(&error))?;
+        self.check_listed(Some(&gateway_id), &rules).await?;
         if let Some(vpc) = self.cloud.config().vpc.id.as_ref().filter(|vpc| **vpc != gateway.router_id) {
             let problem =
                 format!("{gateway_id}: the gateway is in VPC {}, not {vpc} of section [Vpc]", gateway.router_id);
@@ -151,6 +161,36 @@ impl Engine<'_> {
         }
     }
 
+    /// What the caller is to keep: the gateway, and our rules as the list shows them, else as they were.
+    fn handle_with(&self, gateway: &str, rules: &[Rule]) -> Handle {
+        let before = self.handle();
+        let shown: Vec<String> = dnat::own(&self.owner(), rules).map(|rule| rule.id.clone()).collect();
+        let rules = if shown.is_empty() { before.rules } else { shown };
+        Handle { balancers: before.balancers, gateway: Some(gateway.to_owned()), rules }
+    }
+
+    /// A rule that the handle names and the list lacks is gone only if the cloud says so of that rule. `gateway`: whose rules the
+    /// list has; `None`: all.
+    async fn check_listed(&self, gateway: Option<&str>, rules: &[Rule]) -> Result<()> {
+        let handle = self.handle();
+        let missing = handle.rules.iter().filter(|id| !rules.iter().any(|rule| rule.id == **id));
+        for (id, shown) in missing.clone().zip(join_all(missing.map(|id| self.cloud.dnat_rule(id))).await) {
+            let expected = |rule: &Rule| {
+                gateway.is_none_or(|gateway| gateway == rule.nat_gateway_id)
+                    && self.owner().claim(&rule.description) == Claim::Ours
+            };
+            match shown {
+                Ok(rule) if expected(&rule) => {
+                    return Err(gather::unfinished("NAT gateway", &rule.nat_gateway_id, "DNAT rule", id));
+                }
+                Ok(_) => {}
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(fault::of(&error)),
+            }
+        }
+        Ok(())
+    }
+
     async fn rules_of(&self, gateway: &str) -> Result<Vec<Rule>> {
         self.cloud.dnat_rules(Some(gateway)).await.map_err(|error| fault::of(&error))
     }
@@ -159,11 +199,13 @@ impl Engine<'_> {
     pub(super) async fn remove_rules(&self, gateway: Option<&str>) -> Result<Progress> {
         let owner = self.owner();
         let rules = self.cloud.dnat_rules(gateway).await.map_err(|error| fault::of(&error))?;
+        self.check_listed(gateway, &rules).await?;
         let steps = dnat::removal(&owner, &rules);
         if steps.is_empty() {
             return Ok(Progress::Done);
         }
         let key = self.memory_key();
+        self.memory.creations.going(&key);
         if let wait @ Progress::Wait { .. } = Apply::new(self.cloud, self.memory, &key).run(steps).await? {
             return Ok(wait);
         }
@@ -183,7 +225,8 @@ impl Engine<'_> {
     pub(super) async fn look_at_rules(&self, gateway: &str) -> Result<v1::LoadBalancerState> {
         let owner = self.owner();
         let rules = self.rules_of(gateway).await?;
-        let handle = Handle { balancers: self.handle().balancers, gateway: Some(gateway.to_owned()) };
+        self.check_listed(Some(gateway), &rules).await?;
+        let handle = self.handle_with(gateway, &rules);
         let ingress = ingress(&owner, &rules);
         if ingress.is_empty() {
             return Err(self.absent());

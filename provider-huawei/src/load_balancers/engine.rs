@@ -1,6 +1,6 @@
 //! Ensure, delete, look, plan: what a request comes to.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use cloud_provider_api::{error::Reason, v1};
 use provider_kit::{
@@ -33,6 +33,9 @@ use crate::{
         wanted::{Surroundings, Wanted, WantedEip},
     },
 };
+
+/// When lists are read again that lack what a Service shows.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// Everything one call works with.
 pub(crate) struct Engine<'a> {
@@ -84,7 +87,8 @@ impl Engine<'_> {
         if handle.balancers.is_empty() || !is_ready(&state) {
             return Ok(state);
         }
-        handle.gateway = Handle::parse(&state.handle).gateway;
+        let of_rules = Handle::parse(&state.handle);
+        (handle.gateway, handle.rules) = (of_rules.gateway, of_rules.rules);
         match self.delete_balancers(&DeletionHints::read(annotations, self.options)).await? {
             Outcome::Deleted(_) => {
                 Ok(v1::LoadBalancerState { handle: Handle { balancers: Vec::new(), ..handle }.write(), ..state })
@@ -104,7 +108,7 @@ impl Engine<'_> {
         if is_ready(&state) && self.remove_rules(Some(&gateway)).await? == Progress::Done {
             return Ok(state);
         }
-        handle.gateway = Some(gateway);
+        (handle.gateway, handle.rules) = (Some(gateway), self.handle().rules);
         Ok(state::waiting(Progress::wait("the DNAT rules of the former class are being left"), &handle))
     }
 
@@ -123,9 +127,10 @@ impl Engine<'_> {
         }
         let key = self.memory_key();
         if seen.target.is_none() {
-            if let Some(wait) = self.memory.creations.may_show_up(&key, self.key.attempted) {
+            if let Some(wait) = self.memory.creations.may_show_up(&key, self.may_be_unknown()) {
                 return Ok(state::waiting(wait, &handle));
             }
+            self.refuse_unexplained(&seen, wanted.adopt.as_deref())?;
         } else {
             self.memory.creations.found(&key);
         }
@@ -158,6 +163,32 @@ impl Engine<'_> {
         }
         let ingress = state::ingress(&lb, wanted.is_proxy());
         Ok(state::ready(ingress, request.spec_hash.clone(), &handle, wanted.notes))
+    }
+
+    /// Whether something may be there that nobody knows of.
+    fn may_be_unknown(&self) -> bool {
+        self.key.attempted || self.shows_unexplained()
+    }
+
+    /// The Service shows addresses, and nothing tells what has them.
+    fn shows_unexplained(&self) -> bool {
+        self.handle() == Handle::default() && !self.key.published_addresses.is_empty()
+    }
+
+    /// Nothing was found of a Service that shows an address: a second load balancer is not made, nor the first called gone, on
+    /// the word of a list. `declared`: what a person says of it.
+    fn refuse_unexplained(&self, seen: &Seen, declared: Option<&str>) -> Result<()> {
+        let explained =
+            declared.is_some() || !seen.leftovers.is_empty() || self.memory.creations.is_going(&self.memory_key());
+        if explained || !self.shows_unexplained() {
+            return Ok(());
+        }
+        let shown = self.key.published_addresses.join(", ");
+        let message = format!(
+            "the Service shows {shown}, and no list of the cloud has a load balancer or rule of it: if there is none any more, set the \
+             annotation kubernetes.io/elb.adopt to none, and if it is one of another name, to its id"
+        );
+        Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, message).retry_after(LOOK_AGAIN))
     }
 
     /// The load balancer as it is now, read again only if nothing since has shown it.
@@ -220,6 +251,7 @@ impl Engine<'_> {
             place,
             business_name: &self.options.business_name,
             enterprise_project: self.cloud.config().enterprise_project_id.as_deref(),
+            features: &self.cloud.config().profile.features,
         }
     }
 
@@ -253,6 +285,9 @@ impl Engine<'_> {
         self.permit(&settings, Some(&wanted))?;
         let seen = gather::for_ensure(self.cloud, self.tenant, &self.handle(), &wanted).await?;
         Self::unsettled(&seen)?;
+        if seen.target.is_none() {
+            self.refuse_unexplained(&seen, wanted.adopt.as_deref())?;
+        }
         let mut steps = plan::balancer::plan(&wanted, &seen, None).map_err(gather::refused)?;
         if let Some(gateway) = self.handle().gateway {
             steps.extend(self.plan_rules_removal(Some(&gateway)).await?);
@@ -314,20 +349,21 @@ impl Engine<'_> {
             return Ok(Outcome::Waiting(in_progress(wait)));
         }
         if self.may_have_balancers(&hints) {
-            self.delete_balancers(&hints).await
-        } else {
-            Ok(Outcome::Deleted(Vec::new()))
+            return self.delete_balancers(&hints).await;
         }
+        self.refuse_unexplained(&Seen::default(), hints.adopt.as_deref())?;
+        Ok(Outcome::Deleted(Vec::new()))
     }
 
     async fn delete_balancers(&self, hints: &DeletionHints) -> Result<Outcome> {
         let seen = self.seen_for_removal(hints).await?;
         let key = self.memory_key();
         if seen.leftovers.is_empty()
-            && let Some(wait) = self.memory.creations.may_show_up(&key, self.key.attempted)
+            && let Some(wait) = self.memory.creations.may_show_up(&key, self.may_be_unknown())
         {
             return Ok(Outcome::Waiting(in_progress(wait)));
         }
+        self.refuse_unexplained(&seen, hints.adopt.as_deref().or(hints.id.as_deref()))?;
         if seen.leftovers.iter().any(|balancer| balancer.owned) {
             self.memory.creations.going(&key);
         }
@@ -382,7 +418,7 @@ impl Engine<'_> {
         let found = gather::candidates(self.cloud, &search).await?;
         let lb = found.owned.into_iter().next().ok_or_else(|| self.absent())?;
         let members = self.cloud.members(&lb.id).await.map_err(|error| crate::fault::of(&error))?;
-        let handle = Handle { balancers: vec![lb.id.clone()], gateway: None };
+        let handle = Handle { balancers: vec![lb.id.clone()], ..Handle::default() };
         Ok(Self::look_at_ours(&lb, &members, &hints, &handle))
     }
 
@@ -412,7 +448,7 @@ impl Engine<'_> {
             Err(error) => return Err(crate::fault::of(&error)),
         };
         let record = record_of_service(owner, &listeners).ok_or_else(|| self.absent())?;
-        let handle = Handle { balancers: vec![lb.id.clone()], gateway: None };
+        let handle = Handle { balancers: vec![lb.id.clone()], ..Handle::default() };
         let hash = record.done.map(|done| done.hash).unwrap_or_default();
         Ok(state::ready(state::ingress(&lb, record.proxy), hash, &handle, Vec::new()))
     }
@@ -421,12 +457,12 @@ impl Engine<'_> {
 /// Target first.
 fn handle_of(seen: &Seen) -> Handle {
     let ids = seen.target.iter().chain(&seen.leftovers).map(|balancer| balancer.lb.id.clone());
-    Handle { balancers: ids.collect(), gateway: None }
+    Handle { balancers: ids.collect(), ..Handle::default() }
 }
 
 /// The failure came after the load balancer was made: the caller gets its id with a short wait, and the failure when it comes again.
 fn after_creation(error: &Error, handle: &Handle) -> v1::LoadBalancerState {
-    let after = std::time::Duration::from_secs(2);
+    let after = Duration::from_secs(2);
     let what = format!("the load balancer is made, and then: {}", error.message());
     state::waiting(Progress::Wait { after, what }, handle)
 }

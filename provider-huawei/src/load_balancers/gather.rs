@@ -3,7 +3,7 @@
 //! Absence is proven by id: a load balancer the caller's handle names is asked for by its id, and a list that lacks what its parent
 //! says is there is refused. Only a Service that never had one is looked for by name alone.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use cloud_provider_api::error::Reason;
 use futures::future::{join_all, try_join, try_join3};
@@ -29,6 +29,9 @@ use crate::{
         wanted::{Admission, Wanted, WantedEip},
     },
 };
+
+/// When a list that lacks something is read again.
+const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// Load balancers that may matter, without what hangs on them.
 #[derive(Debug, Default)]
@@ -166,14 +169,14 @@ pub(super) async fn whole(cloud: &Cloud, lb: LoadBalancer, owned: bool) -> Resul
     let read = Box::pin(try_join3(cloud.listeners(&lb.id), cloud.pools(&lb.id), cloud.members(&lb.id)));
     let (listeners, pools, members) = read.await.map_err(|error| fault::of(&error))?;
     if let Some(id) = lb.listeners.iter().find(|id| !listeners.iter().any(|other| other.id == id.id)) {
-        return Err(unfinished(&lb.id, "listener", &id.id));
+        return Err(unfinished("load balancer", &lb.id, "listener", &id.id));
     }
     if let Some(id) = lb.pools.iter().find(|id| !pools.iter().any(|other| other.id == id.id)) {
-        return Err(unfinished(&lb.id, "pool", &id.id));
+        return Err(unfinished("load balancer", &lb.id, "pool", &id.id));
     }
     let there: std::collections::HashSet<&str> = members.iter().map(|member| member.id.as_str()).collect();
     if let Some(id) = pools.iter().flat_map(|pool| &pool.members).find(|id| !there.contains(id.id.as_str())) {
-        return Err(unfinished(&lb.id, "member", &id.id));
+        return Err(unfinished("load balancer", &lb.id, "member", &id.id));
     }
     let monitors: Vec<&str> =
         pools.iter().map(|pool| pool.healthmonitor_id.as_str()).filter(|id| !id.is_empty()).collect();
@@ -190,14 +193,18 @@ async fn monitors_of(cloud: &Cloud, balancer: &str, ids: &[&str]) -> Result<Vec<
     }
     let monitors = cloud.monitors(ids).await.map_err(|error| fault::of(&error))?;
     match ids.iter().find(|id| !monitors.iter().any(|monitor| monitor.id == **id)) {
-        Some(id) => Err(unfinished(balancer, "health monitor", id)),
+        Some(id) => Err(unfinished("load balancer", balancer, "health monitor", id)),
         None => Ok(monitors),
     }
 }
 
-fn unfinished(balancer: &str, kind: &str, id: &str) -> Error {
-    let message = format!("load balancer {balancer} has {kind} {id}, which the cloud's list of them lacks");
+/// A list that lacks what its parent is known to have.
+pub(super) fn unfinished(parent: &str, of: &str, kind: &str, id: &str) -> Error {
+    let message = format!("{parent} {of} has {kind} {id}, which the cloud's list of them lacks");
+    // Not ABORTED, which is for what passes unseen: a person is to read of lists that stay short.
     Error::cloud(PROVIDER, Reason::ListingUnfinished, message)
+        .with_code(tonic::Code::Unavailable)
+        .retry_after(READ_AGAIN)
 }
 
 /// All that an ensure has to know.

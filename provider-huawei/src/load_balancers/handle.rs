@@ -9,7 +9,12 @@ pub(super) struct Handle {
     pub(super) balancers: Vec<String>,
     /// A NAT gateway.
     pub(super) gateway: Option<String>,
+    /// Its rules, as many as there is room for.
+    pub(super) rules: Vec<String>,
 }
+
+/// Rules a handle names at most: it may have 2048 bytes.
+const RULES: usize = 40;
 
 impl Handle {
     /// What cannot be read is left out: users can write it.
@@ -20,6 +25,7 @@ impl Handle {
             match word.split_once(':') {
                 Some(("elb", id)) if is_id(id) && seen.insert(id) => handle.balancers.push(id.to_owned()),
                 Some(("nat", id)) if is_id(id) => handle.gateway = Some(id.to_owned()),
+                Some(("dnat", id)) if is_id(id) && handle.rules.len() < RULES => handle.rules.push(id.to_owned()),
                 _ => {}
             }
         }
@@ -28,8 +34,9 @@ impl Handle {
 
     pub(super) fn write(&self) -> String {
         let balancers = self.balancers.iter().map(|id| format!("elb:{id}"));
-        let words: Vec<String> = balancers.chain(self.gateway.iter().map(|id| format!("nat:{id}"))).collect();
-        words.join(",")
+        let gateway = self.gateway.iter().map(|id| format!("nat:{id}"));
+        let rules = self.rules.iter().take(RULES).map(|id| format!("dnat:{id}"));
+        balancers.chain(gateway).chain(rules).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -43,12 +50,16 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_and_the_rest_left_out() {
-        let handle = Handle { balancers: vec!["a-1".to_owned(), "b-2".to_owned()], gateway: Some("g".to_owned()) };
-        assert_eq!(handle.write(), "elb:a-1,elb:b-2,nat:g");
+        let handle = Handle {
+            balancers: vec!["a-1".to_owned(), "b-2".to_owned()],
+            gateway: Some("g".to_owned()),
+            rules: vec!["r".to_owned()],
+        };
+        assert_eq!(handle.write(), "elb:a-1,elb:b-2,nat:g,dnat:r");
         assert_eq!(Handle::parse(&handle.write()), handle);
         assert_eq!(
             Handle::parse("elb:../x,elb:,elb:a,elb:a,junk,:"),
-            Handle { balancers: vec!["a".to_owned()], gateway: None }
+            Handle { balancers: vec!["a".to_owned()], ..Handle::default() }
         );
         assert_eq!(Handle::parse(""), Handle::default());
     }

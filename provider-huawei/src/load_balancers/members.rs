@@ -49,7 +49,7 @@ impl Engine<'_> {
         let wanted = read(&place, &mut notes).map_err(gather::refused)?;
         let owner = self.owner();
         let lb = self.serving(&owner, settings.id.as_deref()).await?;
-        let handle = Handle { balancers: vec![lb.id.clone()], gateway: None };
+        let handle = Handle { balancers: vec![lb.id.clone()], ..Handle::default() };
         if !lb.is_active() {
             let wait = Progress::wait(format!("load balancer {} is {}", lb.id, lb.provisioning_status));
             return Ok(state::waiting(wait, &handle));

@@ -5,5 +5,6 @@ mod crashes;
 mod failure_list;
 mod faults;
 mod lives;
+mod old_sites;
 mod rig;
 mod tenants;

@@ -144,14 +144,17 @@ fn create(wanted: &Wanted, seen: &Seen) -> Result<Step, Refusal> {
 }
 
 /// Marks what the Go provider made before anything of it is changed, and switches on what has to be on first.
-fn adopt(wanted: &Wanted, target: &Balancer) -> Option<Step> {
+fn adopt(wanted: &Wanted, target: &Balancer) -> Vec<Step> {
     if !target.owned {
-        return None;
+        return Vec::new();
     }
     let lb = &target.lb;
-    let mut change = LoadBalancerChange::default();
+    let (mut steps, mut change) = (Vec::new(), LoadBalancerChange::default());
     let mut why = Vec::new();
     if wanted.owner.claim_balancer(&lb.name, &lb.description, &lb.tags) == Claim::Unmarked {
+        // Tags first: the mark in the description is written again at the end, should it not come to it here.
+        let tags = Action::TagLoadBalancer(lb.id.clone(), wanted.owner.tags());
+        steps.push(Step::new(tags, &lb.id, "it was made by the Go provider and is adopted"));
         change.description = Some(Record::default().write(&wanted.owner, None));
         why.push("it was made by the Go provider and is adopted");
     }
@@ -159,7 +162,10 @@ fn adopt(wanted: &Wanted, target: &Balancer) -> Option<Step> {
         change.ip_target_enable = Some(true);
         why.push("members are to be reached by address alone");
     }
-    (!why.is_empty()).then(|| Step::new(Action::UpdateLoadBalancer(lb.id.clone(), change), &lb.id, why.join(", ")))
+    if !why.is_empty() {
+        steps.push(Step::new(Action::UpdateLoadBalancer(lb.id.clone(), change), &lb.id, why.join(", ")));
+    }
+    steps
 }
 
 /// The IP group at the listeners, and the step that makes it so.

@@ -7,7 +7,7 @@ use crate::api::{
     eip,
     elb::{
         ListenerChange, LoadBalancerChange, MemberChange, MemberRef, MonitorChange, NewIpGroup, NewListener,
-        NewLoadBalancer, NewMember, NewMonitor, NewPool, NewSharedLoadBalancer, PoolChange,
+        NewLoadBalancer, NewMember, NewMonitor, NewPool, NewSharedLoadBalancer, PoolChange, Tag,
     },
     nat::{NewRule, RuleChange},
 };
@@ -53,6 +53,8 @@ pub enum Action {
     CreateLoadBalancer(NewLoadBalancer),
     /// Changes a load balancer.
     UpdateLoadBalancer(String, LoadBalancerChange),
+    /// Puts tags on a load balancer.
+    TagLoadBalancer(String, Vec<Tag>),
     /// Deletes a load balancer with all that hangs on it; a public address is only unbound.
     DeleteLoadBalancerForce(String),
     /// Makes an IP group.
@@ -109,6 +111,7 @@ impl Action {
             Self::CreateSharedLoadBalancer(_) => "CreateLoadbalancer",
             Self::CreateLoadBalancer(_) => "CreateLoadBalancer",
             Self::UpdateLoadBalancer(..) => "UpdateLoadBalancer",
+            Self::TagLoadBalancer(..) => "BatchCreateLoadBalancerTags",
             Self::DeleteLoadBalancerForce(_) => "DeleteLoadBalancerForce",
             Self::CreateIpGroup(_) => "CreateIpGroup",
             Self::UpdateIpGroup(..) => "UpdateIpGroup",

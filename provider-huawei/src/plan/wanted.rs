@@ -2,6 +2,7 @@
 
 mod listeners;
 mod members;
+mod site;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use super::{Note, PortKey, Refusal, owner::Owner};
 use crate::{
     annotations::{AccessList, Algorithm, Class, EipOption, Settings},
     api::elb::Persistence,
+    config::Features,
 };
 
 /// All that a Service wants of a load balancer.
@@ -134,6 +136,8 @@ pub struct Surroundings<'a> {
     pub business_name: &'a str,
     /// `enterprise-project-id` of the configuration.
     pub enterprise_project: Option<&'a str>,
+    /// What the installation has.
+    pub features: &'a Features,
 }
 
 impl Wanted {
@@ -148,10 +152,11 @@ impl Wanted {
         let dedicated = settings.class == Some(Class::Dedicated);
         let mut faults = Vec::new();
         let mut notes = unused(settings);
-        let ports = listeners::wanted_ports(spec, settings, dedicated, &mut faults, &mut notes);
+        site::check(spec, settings, dedicated, around.features, &mut faults);
+        let ports = listeners::wanted_ports(spec, settings, dedicated, around.features, &mut faults, &mut notes);
         let (families, ipv6_network) = families(spec, around, dedicated, &mut faults, &mut notes)?;
         let admission = admission(spec, settings, families, &mut faults);
-        let address = address(spec, &mut faults);
+        let address = address(spec, &mut faults).or(settings.vip_address);
         let place = around.place;
         // The subnet of the address that is asked for, else what the annotation or the configuration says.
         let subnet = settings
@@ -204,6 +209,9 @@ impl Wanted {
 
 /// `0` is the cloud's default project, which the call may not name.
 fn enterprise_project(around: &Surroundings<'_>) -> Option<String> {
+    if !around.features.enterprise_projects {
+        return None;
+    }
     let project = around.settings.enterprise_project.as_deref().or(around.enterprise_project)?;
     Some(project.to_owned()).filter(|project| !project.is_empty() && project != "0")
 }
@@ -238,6 +246,7 @@ fn families(
     }
     let network = around.settings.ipv6_network_id.clone().or_else(|| around.place.ipv6_network.clone());
     let why_not = match (dedicated, &network) {
+        _ if !around.features.ipv6 => "this installation has no IPv6",
         (false, _) => "a shared load balancer has an IPv4 address only; class dedicated has both",
         (true, None) => "the subnet has no IPv6: switch it on, or set kubernetes.io/elb.ipv6-network-id",
         (true, Some(_)) => return Ok((Families { v4: dual, v6: true }, network)),

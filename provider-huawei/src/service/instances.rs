@@ -106,6 +106,10 @@ impl NodeView<Machine> for Nodes<'_> {
         conditions::note(self.kit, self.account, outcome);
     }
 
+    fn unlisted(&self, count: usize) {
+        conditions::note_unlisted(self.kit, self.account, count);
+    }
+
     fn absent(&self, evidence: String) -> v1::InstanceAbsent {
         v1::InstanceAbsent { account: self.view.account.clone(), region: self.view.region.clone(), evidence }
     }

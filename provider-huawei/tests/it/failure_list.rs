@@ -221,3 +221,34 @@ async fn seen_7_a_refusal_shows_no_secret() {
     let all = format!("{answers:?} {status:?} {}", rig.metrics());
     assert!(!all.contains("marker-of-a-wrong-secret"), "{all}");
 }
+
+/// #224: nodes had no external address.
+#[tokio::test]
+async fn issue_224_an_elastic_ip_is_the_nodes_external_address() {
+    let rig = Rig::start().await;
+    let id = rig.server(NewServer::named("node-1"));
+    let public = rig.cloud.edit(|state, now| {
+        state.seed(serde_json::from_value(json!({"publicIps": [{}]})).unwrap()).unwrap();
+        let eip = state.publicips.iter().next().unwrap().id.clone();
+        let port = state.servers.get(&id).unwrap().ports[0].clone();
+        state.ports.change(now, &port).unwrap().publicip_id = Some(eip.clone());
+        let eip = state.publicips.change(now, &eip).unwrap();
+        eip.port_id = Some(port);
+        eip.public_ip_address.to_string()
+    });
+    let inside = format!("in {}", rig.address(&id));
+    assert_eq!(addresses(&rig.found("node-1", &id).await), [inside, format!("out {public}")]);
+}
+
+/// 11.3: two to three calls a node in each period.
+#[tokio::test]
+async fn cost_of_nodes_is_one_listing_a_thousand_for_all_questions() {
+    let rig = Rig::start().await;
+    let ids = rig.fleet(1500);
+    let nodes: Vec<_> = ids.iter().enumerate().map(|(n, id)| node(&format!("node-{n}"), id)).collect();
+    for chunk in nodes.chunks(500) {
+        let answers = rig.look_up(chunk.to_vec(), Some(Duration::from_secs(60))).await.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Answer::Found(_))));
+    }
+    assert_eq!(rig.calls().len(), 2);
+}

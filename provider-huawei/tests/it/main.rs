@@ -1,5 +1,6 @@
 //! The daemon's dealings with the cloud, over real sockets.
 
+mod checked_list;
 mod failure_list;
 mod keys;
 mod metadata;

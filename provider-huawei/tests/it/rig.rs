@@ -231,6 +231,11 @@ impl Rig {
         Some((condition.status, condition.message))
     }
 
+    /// Ends the daemon where it stands.
+    pub(crate) fn kill(self) -> Running<Huawei> {
+        self.cloud.clone()
+    }
+
     /// Ends the daemon in order.
     pub(crate) async fn stop(self) -> Running<Huawei> {
         assert!(self.daemon.stop().await);

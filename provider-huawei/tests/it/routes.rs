@@ -3,15 +3,19 @@
 use cloud_provider_api::v1::{self, list_routes_response::Page};
 use futures::StreamExt as _;
 use simulators::{
-    engine::{Change, Effect, Rule},
-    huawei::{NewServer, network::Route, state},
+    engine::{Change, Effect, LastAnswer, Rule, Running},
+    huawei::{Huawei, NewServer, network::Route, state},
 };
 
-use crate::rig::{Rig, Setup, cluster, timed};
+use crate::rig::{Rig, Setup, cloud, cluster, timed};
 
 async fn rig() -> Rig {
+    rig_of(cloud().await).await
+}
+
+async fn rig_of(cloud: Running<Huawei>) -> Rig {
     let vpc = format!("id={}", state::VPC);
-    Rig::with(Setup { vpc: &vpc, ..Setup::default() }).await
+    Rig::of(cloud, Setup { vpc: &vpc, ..Setup::default() }).await
 }
 
 fn cidr(n: usize) -> String {
@@ -153,6 +157,65 @@ async fn a_lost_answer_is_looked_up() {
     rig.cloud.break_with(Rule::new(Effect::Drop { executed: true }).action("UpdateRouteTable").times(1));
     assert_eq!(create(&rig, items(&servers)).await, vec![""; 5]);
     assert_eq!(table(&rig).len(), 5);
+}
+
+/// What is done to the routes.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Create,
+    Delete,
+}
+
+async fn act(rig: &Rig, deed: Deed, items: Vec<v1::RouteItem>) -> Vec<String> {
+    match deed {
+        Deed::Create => create(rig, items).await,
+        Deed::Delete => delete(rig, items).await,
+    }
+}
+
+/// The end, each server's pairs among it, and how many calls changed something.
+async fn run(deed: Deed, kill: Option<(u64, LastAnswer)>) -> (Vec<(String, String)>, Vec<Vec<String>>, u64) {
+    let mut rig = rig().await;
+    let servers = rig.fleet(7);
+    foreign(&rig, "10.99.0.0/16", &servers[0], "to the office");
+    if matches!(deed, Deed::Delete) {
+        create(&rig, items(&servers)).await;
+    }
+    rig.calls();
+    if let Some((after, answer)) = kill {
+        rig.cloud.halt_after(after, answer);
+        let channel = rig.cloud.clone();
+        tokio::select! {
+            told = act(&rig, deed, items(&servers)) => panic!("the cloud did not halt: {told:?}"),
+            () = channel.halted() => {}
+        }
+        let cloud = rig.kill();
+        cloud.go_on();
+        rig = rig_of(cloud).await;
+    }
+    assert_eq!(act(&rig, deed, items(&servers)).await, vec![""; 7], "{deed:?} {kill:?}");
+    let changes = rig.calls().iter().filter(|call| call.mutating && call.executed).count() as u64;
+    let mut routes = table(&rig);
+    routes.sort();
+    (routes, servers.iter().map(|server| pairs(&rig, server)).collect(), changes)
+}
+
+#[tokio::test]
+async fn routes_survive_a_kill_after_any_call() {
+    for deed in [Deed::Create, Deed::Delete] {
+        let (routes, pairs, changes) = run(deed, None).await;
+        assert!(changes > 2, "{deed:?}: {changes}");
+        for after in 1..=changes {
+            for answer in [LastAnswer::Given, LastAnswer::Lost] {
+                let end = run(deed, Some((after, answer))).await;
+                assert_eq!(
+                    (&end.0, &end.1),
+                    (&routes, &pairs),
+                    "{deed:?}, killed after call {after}, its answer {answer:?}"
+                );
+            }
+        }
+    }
 }
 
 #[tokio::test]

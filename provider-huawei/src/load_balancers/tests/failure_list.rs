@@ -1,5 +1,9 @@
 //! The failures known of the Go provider, by their ids, as far as they concern load balancers.
 
+mod balancers;
+mod cost;
+mod pools;
+
 use serde_json::{Value, json};
 use simulators::engine::{Effect, Rule};
 

@@ -76,3 +76,85 @@ async fn two_load_balancers_with_one_key_need_a_person() {
     let error = rig.ensure_once(&service).await.unwrap_err();
     assert_eq!(error.code(), tonic::Code::DataLoss, "{error}");
 }
+
+/// What a Service shows that the Go provider has seen to, and its load balancer.
+async fn taken_over(rig: &Rig) -> (super::rig::Service, String) {
+    let id = rig.made_by_go("kubernetes", &rig.address(1)).await;
+    let service = rig.service("shared").await.change(|s| s.published = vec!["192.168.0.77".to_owned()]);
+    (service, id)
+}
+
+#[tokio::test]
+async fn a_service_that_shows_an_address_gets_no_second_load_balancer_on_the_word_of_a_list() {
+    let rig = Rig::start().await;
+    let (mut service, id) = taken_over(&rig).await;
+    let lie = rig.sim.break_with(Rule::new(Effect::ShortList { keep: 0 }).service("elb"));
+    for _ in 0..10 {
+        match rig.ensure_once(&service).await {
+            Ok(state) => assert!(format!("{state:?}").contains("may show up"), "{state:?}"),
+            Err(error) => assert!(error.message().contains("elb.adopt to none"), "{error}"),
+        }
+        rig.pass(Duration::from_secs(20)).await;
+    }
+    let error = rig.ensure_once(&service).await.unwrap_err();
+    assert_eq!(error.code(), tonic::Code::FailedPrecondition, "{error}");
+    assert!(rig.plan(&service).await.is_err(), "a plan says the same");
+    assert_eq!(rig.shape()["balancers"].as_array().unwrap().len(), 1);
+    rig.sim.mend(lie);
+    rig.ensure(&mut service).await;
+    assert_eq!(service.handle, format!("elb:{id}"));
+    assert_eq!(rig.shape()["balancers"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_shows_an_address_is_not_let_go_on_the_word_of_a_list() {
+    let rig = Rig::start().await;
+    let (service, _) = taken_over(&rig).await;
+    let lie = rig.sim.break_with(Rule::new(Effect::ShortList { keep: 0 }).service("elb"));
+    for _ in 0..10 {
+        assert!(!matches!(rig.delete_once(&service).await, Ok(provider_kit::load_balancers::Outcome::Deleted(_))));
+        rig.pass(Duration::from_secs(20)).await;
+    }
+    rig.sim.mend(lie);
+    // Whose it is, nobody can tell without its members; a person can.
+    assert!(rig.delete_once(&service).await.unwrap_err().message().contains("elb.adopt"));
+    let id = rig.sim.look(|cloud| cloud.elb.load_balancers.iter().next().unwrap().id.clone());
+    rig.delete(&service.with(("elb.adopt", &id))).await;
+    assert!(rig.shape()["balancers"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_person_says_is_gone_is_made_again_or_let_go() {
+    for class in ["shared", "dedicated", "dnat"] {
+        let rig = Rig::start().await;
+        let service = rig.service(class).await.change(|s| s.published = vec!["203.0.113.200".to_owned()]);
+        let mut service = service.with(("elb.adopt", "none"));
+        rig.delete(&service).await;
+        rig.ensure(&mut service).await;
+        service.published.clear();
+        rig.delete(&service).await;
+    }
+}
+
+#[tokio::test]
+async fn a_handle_explains_what_a_service_shows() {
+    for class in ["shared", "dedicated", "dnat"] {
+        let mut rig = Rig::start().await;
+        let mut service = rig.service(class).await;
+        let ready = rig.ensure(&mut service).await;
+        service.published = ready.ingress.iter().map(|way| way.ip.clone()).collect();
+        // Somebody has deleted it by hand: its id says so.
+        rig.sim.edit(|cloud, now| {
+            let ids: Vec<_> = cloud.elb.load_balancers.iter().map(|lb| lb.id.clone()).collect();
+            ids.iter().for_each(|id| drop(cloud.elb.load_balancers.remove(now, id)));
+            let rules: Vec<_> = cloud.nat.rules.iter().map(|rule| rule.id.clone()).collect();
+            rules.iter().for_each(|id| drop(cloud.nat.rules.remove(now, id)));
+        });
+        rig.restart();
+        rig.ensure(&mut service).await;
+        let shape = rig.shape();
+        let count = |kind: &str| shape[kind].as_array().unwrap().len();
+        assert_eq!(count("balancers") + count("rules"), 1, "{class}");
+        rig.delete(&service).await;
+    }
+}

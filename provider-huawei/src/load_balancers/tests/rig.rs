@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use cloud_provider_api::v1::{self, load_balancer_state::Phase};
 use provider_kit::{Error, Result, Tenant, load_balancers::Outcome};
 use simulators::{
-    engine::{Change, Running, Settings},
+    engine::{Change, Effect, Rule, Running, Settings},
     huawei::{Huawei, NewServer, state},
 };
 
@@ -34,6 +34,7 @@ pub(super) struct Rig {
     pub(super) tenant: Tenant,
     cloud: Cloud,
     memory: Memory,
+    profile: &'static str,
 }
 
 /// A Service, and what its controller keeps of it.
@@ -48,19 +49,41 @@ pub(super) struct Service {
     pub(super) handle: String,
     /// An earlier ensure's answer may not have been kept.
     pub(super) attempted: bool,
+    /// Addresses its status shows.
+    pub(super) published: Vec<String>,
+    /// What people call the cluster.
+    pub(super) cluster_name: String,
 }
 
 impl Rig {
     pub(super) async fn start() -> Self {
+        Self::start_at("public").await
+    }
+
+    /// Of an installation without ELB v3.
+    pub(super) async fn without_v3() -> Self {
+        let rig = Self::start_at("fusionstage").await;
+        let absent = Effect::Refuse {
+            status: 404,
+            code: "APIGW.0101".to_owned(),
+            message: "The API does not exist or has not been published in the environment".to_owned(),
+            retry_after: None,
+        };
+        rig.sim.break_with(Rule::new(absent).service("elb").path("*/v3/*"));
+        rig
+    }
+
+    async fn start_at(profile: &'static str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let sim = Huawei::default().start(Settings::default()).await.unwrap();
         for number in 1..=3 {
             sim.edit(|cloud, _| cloud.add_server(NewServer::named(&format!("node-{number}")))).unwrap();
         }
         sim.seed(serde_json::json!({ "natGateways": [{ "id": GATEWAY }] })).unwrap();
-        let cloud = cloud(&sim);
+        let cloud = cloud(&sim, profile);
         Self {
             sim,
+            profile,
             options: LoadBalancerOptions::default(),
             tenant: Tenant::default(),
             cloud,
@@ -70,7 +93,7 @@ impl Rig {
 
     /// The daemon begins anew and knows nothing.
     pub(super) fn restart(&mut self) {
-        self.cloud = cloud(&self.sim);
+        self.cloud = cloud(&self.sim, self.profile);
         self.memory = Memory::default();
     }
 
@@ -94,7 +117,10 @@ impl Rig {
     }
 
     pub(super) fn node(&self, number: u32) -> v1::NodeMember {
-        let name = format!("node-{number}");
+        self.node_called(&format!("node-{number}"))
+    }
+
+    pub(super) fn node_called(&self, name: &str) -> v1::NodeMember {
         let address = self.sim.look(|cloud| {
             let server = cloud.servers.iter().find(|server| server.name == name).expect("a server");
             cloud
@@ -105,7 +131,7 @@ impl Rig {
                 .to_string()
         });
         let address = v1::NodeAddress { r#type: v1::AddressType::InternalIp.into(), address };
-        v1::NodeMember { node_name: name, addresses: vec![address], ..v1::NodeMember::default() }
+        v1::NodeMember { node_name: name.to_owned(), addresses: vec![address], ..v1::NodeMember::default() }
     }
 
     pub(super) async fn service(&self, class: &str) -> Service {
@@ -128,6 +154,8 @@ impl Rig {
             hash: "s1-m1".to_owned(),
             handle: String::new(),
             attempted: false,
+            published: Vec::new(),
+            cluster_name: "kubernetes".to_owned(),
         }
     }
 
@@ -147,7 +175,7 @@ impl Rig {
     }
 
     /// Makes something by hand. The project goes second in the path.
-    pub(super) async fn make(&self, path: &[&str], body: &serde_json::Value) {
+    pub(super) async fn make_by_hand(&self, path: &[&str], body: &serde_json::Value) {
         let path: Vec<&str> = [&path[..1], &[PROJECT], &path[1..]].concat();
         self.cloud.post(Endpoint::Elb, "CreateByHand", &path).body(body).run().await.unwrap();
     }
@@ -155,6 +183,57 @@ impl Rig {
     /// All load balancers, as the daemon lists them.
     pub(super) async fn all(&self) -> Vec<crate::api::elb::LoadBalancer> {
         self.cloud.load_balancers().await.unwrap()
+    }
+
+    /// Makes something at the cloud as anybody may; `kind` is its name in request and answer.
+    pub(super) async fn make(&self, path: &str, kind: &str, object: serde_json::Value) -> serde_json::Value {
+        let path: Vec<&str> = path.split('/').map(|word| if word == "P" { PROJECT } else { word }).collect();
+        let body = serde_json::json!({ kind: object });
+        // Somebody else's calls: they do not count against the daemon's rate.
+        let cloud = cloud(&self.sim, self.profile);
+        let made = cloud.post(Endpoint::Elb, "Made", &path).body(&body).send::<serde_json::Value>().await;
+        made.unwrap().value[kind].take()
+    }
+
+    /// A shared load balancer as the Go provider makes it for Service `web`, with one listener and this member.
+    pub(super) async fn made_by_go(&self, cluster: &str, member: &str) -> String {
+        let subnet = state::NEUTRON_SUBNET;
+        let new = serde_json::json!({
+            "name": format!("k8s_service_{cluster}_default_web"), "vip_subnet_id": subnet, "provider": "vlb",
+            "description": format!("Created by the ELB service(default/web) of the k8s cluster({cluster})."),
+        });
+        let balancer = self.make("v2/P/elb/loadbalancers", "loadbalancer", new).await;
+        self.listener_of_go(balancer["id"].as_str().unwrap(), member).await;
+        balancer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A listener for port 80 of Service `web`, as the Go provider makes it.
+    pub(super) async fn listener_of_go(&self, balancer: &str, member: &str) {
+        let listener = serde_json::json!({
+            "loadbalancer_id": balancer, "name": "web_TCP_80", "protocol": "TCP", "protocol_port": 80,
+        });
+        let listener = self.make("v3/P/elb/listeners", "listener", listener).await;
+        let pool = serde_json::json!({
+            "name": "sg_web_TCP_80", "protocol": "TCP", "lb_algorithm": "ROUND_ROBIN", "listener_id": listener["id"],
+        });
+        let pool = self.make("v2/P/elb/pools", "pool", pool).await;
+        let member = serde_json::json!({
+            "address": member, "protocol_port": 30080, "subnet_id": state::NEUTRON_SUBNET,
+        });
+        let path = format!("v2/P/elb/pools/{}/members", pool["id"].as_str().unwrap());
+        self.make(&path, "member", member).await;
+    }
+
+    /// Somebody's own load balancer.
+    pub(super) async fn users_balancer(&self) -> String {
+        let new = serde_json::json!({ "name": "theirs", "vip_subnet_id": state::NEUTRON_SUBNET, "provider": "vlb" });
+        let made = self.make("v2/P/elb/loadbalancers", "loadbalancer", new).await;
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Address of a node, as its cloud has it.
+    pub(super) fn address(&self, number: u32) -> String {
+        self.node(number).addresses[0].address.clone()
     }
 
     async fn with<T>(&self, service: &Service, work: impl AsyncFnOnce(&Engine<'_>) -> T) -> T {
@@ -292,11 +371,11 @@ fn without_ids(value: serde_json::Value) -> serde_json::Value {
     }
 }
 
-fn cloud(sim: &Running<Huawei>) -> Cloud {
+fn cloud(sim: &Running<Huawei>, profile: &str) -> Cloud {
     let services = ["ecs", "elb", "vpc", "eip", "nat", "iam"];
     let endpoints: Vec<String> = services.iter().map(|service| format!("{service}={}", sim.http())).collect();
     let text = format!(
-        "[Global]\nregion=ap-southeast-1\naccess-key={}\nsecret-key={}\nproject-id={}\n[Vpc]\nid={}\nsubnet-id={}\n[Endpoints]\n{}\n",
+        "[Global]\nprofile={profile}\ncloud=example.test\nregion=ap-southeast-1\naccess-key={}\nsecret-key={}\nproject-id={}\n[Vpc]\nid={}\nsubnet-id={}\n[Endpoints]\n{}\n",
         state::ACCESS_KEY,
         state::SECRET_KEY,
         state::PROJECT,
@@ -320,13 +399,14 @@ pub(super) fn port(port: u32, node_port: u32) -> v1::ServicePort {
 impl Service {
     pub(super) fn key(&self) -> v1::LoadBalancerKey {
         v1::LoadBalancerKey {
-            cluster: Some(v1::Cluster { id: "c1".to_owned(), name: "kubernetes".to_owned() }),
+            cluster: Some(v1::Cluster { id: "c1".to_owned(), name: self.cluster_name.clone() }),
             service_namespace: "default".to_owned(),
             service_name: self.name.clone(),
             service_uid: self.uid.clone(),
             tenant: String::new(),
             handle: self.handle.clone(),
             attempted: self.attempted,
+            published_addresses: self.published.clone(),
         }
     }
 

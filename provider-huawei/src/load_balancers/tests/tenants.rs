@@ -73,7 +73,7 @@ impl World {
         let by_hand = async |name: &str, tags: Value| {
             let lb = json!({"loadbalancer": {"name": name, "vip_subnet_cidr_id": state::NEUTRON_SUBNET,
                 "availability_zone_list": ["ap-southeast-1a"], "tags": tags}});
-            rig.make(&["v3", "elb", "loadbalancers"], &lb).await;
+            rig.make_by_hand(&["v3", "elb", "loadbalancers"], &lb).await;
             rig.sim.look(|cloud| {
                 cloud.elb.load_balancers.iter().find(|lb| lb.fields.name == name).expect("just made").id.clone()
             })

@@ -86,6 +86,7 @@ fn what_is_adopted_is_marked_and_not_made_again() {
     assert_eq!(
         calls,
         [
+            "BatchCreateLoadBalancerTags",
             "UpdateLoadBalancer",
             "UpdatePool",
             "BatchCreateMembers",

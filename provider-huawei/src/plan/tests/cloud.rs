@@ -118,6 +118,7 @@ impl World {
                 change.description.into_iter().for_each(|text| lb.description = text);
                 change.ip_target_enable.into_iter().for_each(|on| lb.ip_target_enable = on);
             }
+            Action::TagLoadBalancer(id, tags) => self.balancers.get_mut(&id).expect("it is there").lb.tags.extend(tags),
             Action::DeleteLoadBalancerForce(id) => {
                 let gone = self.balancers.remove(&id).expect("it is there");
                 gone.lb.eips.iter().for_each(|eip| self.unbind(&eip.eip_id));

@@ -15,7 +15,7 @@ use super::{
     },
     cloud::World,
 };
-use crate::{annotations::Settings, api::subnets::Subnet, options::LoadBalancerOptions};
+use crate::{annotations::Settings, api::subnets::Subnet, config::Features, options::LoadBalancerOptions};
 
 /// A Service in the making.
 #[derive(Clone, Debug)]
@@ -103,7 +103,13 @@ impl Service {
             ipv6_enable: true,
         };
         let place = Place::new(&[subnet], Some("vpc-1"), Some("subnet-1"));
-        let around = Surroundings { settings: &settings, place: &place, business_name: "", enterprise_project: None };
+        let around = Surroundings {
+            settings: &settings,
+            place: &place,
+            business_name: "",
+            enterprise_project: None,
+            features: &Features::default(),
+        };
         Wanted::read(self.owner.clone(), &self.spec, Some(&self.members), &around)
     }
 

@@ -8,6 +8,7 @@ use super::WantedPort;
 use crate::{
     annotations::{Affinity, L7Protocol, PersistenceKind, Settings},
     api::elb::Persistence,
+    config::Features,
     plan::{Note, PortKey},
 };
 
@@ -94,6 +95,7 @@ pub(super) fn wanted_ports(
     spec: &v1::LoadBalancerSpec,
     settings: &Settings,
     dedicated: bool,
+    features: &Features,
     faults: &mut Vec<(String, String)>,
     notes: &mut Vec<Note>,
 ) -> Vec<WantedPort> {
@@ -120,7 +122,7 @@ pub(super) fn wanted_ports(
             algorithm: settings.algorithm,
             persistence: persistence(spec, settings, speaks, faults),
             monitor: monitor(spec, settings, speaks, notes),
-            listener: listener(settings, speaks, dedicated),
+            listener: listener(settings, speaks, dedicated, features),
             members: Vec::new(),
         });
     }
@@ -226,10 +228,10 @@ fn note_once(notes: &mut Vec<Note>, reason: &'static str, message: &str) {
     }
 }
 
-fn listener(settings: &Settings, speaks: Speaks, dedicated: bool) -> ListenerSettings {
+fn listener(settings: &Settings, speaks: Speaks, dedicated: bool, features: &Features) -> ListenerSettings {
     let http = speaks.is_http();
-    // A dedicated load balancer always shows members the client's address.
-    let transparent = !http && (!dedicated || settings.transparent_client_ip);
+    // A dedicated load balancer always shows members the client's address, and v2 cannot be told.
+    let transparent = !http && features.dedicated_load_balancers && (!dedicated || settings.transparent_client_ip);
     ListenerSettings {
         certificate: settings.certificate.clone().filter(|_| speaks == Speaks::Https),
         x_forwarded_host: http.then_some(settings.x_forwarded_host),
