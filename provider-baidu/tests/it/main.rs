@@ -1,6 +1,7 @@
 //! The daemon in this process, asked over its socket, with a small cloud behind it that verifies what it is sent.
 
 mod cloud;
+mod failure_list;
 mod instances;
 mod keys;
 mod rig;
