@@ -13,7 +13,7 @@ use crate::Failure;
 
 /// How long another writer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(10);
 /// Most symbolic links that are followed.
 const LINKS: usize = 40;
 
@@ -204,14 +204,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         std::thread::scope(|scope| {
-            for writer in 0..8 {
+            for writer in 0..4 {
                 let path = &path;
-                scope.spawn(move || (0..5).for_each(|n| put(path, &format!("c-{writer}-{n}")).unwrap()));
+                scope.spawn(move || (0..3).for_each(|n| put(path, &format!("c-{writer}-{n}")).unwrap()));
             }
         });
         let text = fs::read_to_string(&path).unwrap();
-        let missing: Vec<String> = (0..8)
-            .flat_map(|writer| (0..5).map(move |n| format!("c-{writer}-{n}")))
+        let missing: Vec<String> = (0..4)
+            .flat_map(|writer| (0..3).map(move |n| format!("c-{writer}-{n}")))
             .filter(|name| !text.contains(name))
             .collect();
         assert_eq!(missing, Vec::<String>::new());
