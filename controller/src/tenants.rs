@@ -49,7 +49,8 @@ impl Tenants {
 
     /// Follows the file until the task is dropped.
     pub fn watch(&self, file: PathBuf, metrics: TenantMapMetrics) -> ReloadTask {
-        let reload = Reload { tenants: self.clone(), file: file.clone(), fault: Mutex::default(), metrics };
+        let reload = Reload { tenants: self.clone(), file, fault: Mutex::default(), metrics };
+        let file = reload.file.clone();
         ReloadTask::start("tenant map", &[&file], move || reload.read())
     }
 }

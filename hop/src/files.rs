@@ -28,7 +28,7 @@ pub struct ReloadTask {
 
 impl ReloadTask {
     /// Calls `read` after each change of the files, and once a minute in case a change went unnoticed: whether anything is new is
-    /// for `read` to find out. The folders are watched, not the files: mounted Secrets and ConfigMaps change by swapping a link
+    /// for `read` to find out. The folders are watched, not the files: mounted Secrets and `ConfigMaps` change by swapping a link
     /// beside them.
     pub fn start(what: &'static str, files: &[&Path], read: impl FnMut() + Send + 'static) -> Self {
         let changed = Arc::new(Notify::new());

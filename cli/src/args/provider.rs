@@ -10,7 +10,7 @@ use super::values::lifetime;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Daemon")]
 pub struct ProviderArgs {
-    /// Where the provider daemon is to be reached: unix:PATH, unix:///PATH or https://HOST:PORT.
+    /// Where the provider daemon is to be reached: `unix:PATH`, `unix:///PATH` or `https://HOST:PORT`.
     #[arg(long, global = true, value_name = "URI", env = "CPCTL_PROVIDER")]
     pub provider: Option<String>,
     /// PEM bundle of the CAs that vouch for a daemon at https://.

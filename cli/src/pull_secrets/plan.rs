@@ -368,10 +368,10 @@ mod tests {
         let next = successor_name("one", "new");
         let users =
             [account("a", "default", &["x", "one"]), account("a", "other", &["x"]), account("b", "default", &["one"])];
-        check(&[frozen_one.clone()], &users, None, false, &["blocked a/one"]);
+        check(std::slice::from_ref(&frozen_one), &users, None, false, &["blocked a/one"]);
         let made = format!("make a/{next} of Some(\"one\")");
         let used = format!("use a/default [\"x\", \"{next}\", \"one\"]");
-        check(&[frozen_one.clone()], &users, None, true, &[&made, &used]);
+        check(std::slice::from_ref(&frozen_one), &users, None, true, &[&made, &used]);
 
         // The second run, interrupted after the first step, and after the last.
         let successor = PullSecret { successor_of: Some("one".to_owned()), ..secret("a", &next, NEW) };

@@ -23,10 +23,13 @@ async fn the_daemon_says_who_it_is_and_what_it_can_do() {
         Capability::MemberDrain,
     ]
     .map(i32::from);
-    assert_eq!(told.capabilities, [&always[..], &[i32::from(Capability::Routes)]].concat());
+    let of_accounts = [Capability::Clusters, Capability::Registries].map(i32::from);
+    assert_eq!(told.capabilities, [&always[..], &[i32::from(Capability::Routes)], &of_accounts].concat());
     assert_eq!(rig.cloud.lock().calls.len(), 0, "a handshake costs no call");
     let edge = Rig::with(|config, _| config["Profile"] = json!("edge")).await;
-    assert_eq!(edge.handshake().await.capabilities, always);
+    let edge = edge.handshake().await.capabilities;
+    assert_eq!(edge[..always.len()], always);
+    assert!(!edge.contains(&i32::from(Capability::Routes)), "{edge:?}");
 }
 
 #[tokio::test]

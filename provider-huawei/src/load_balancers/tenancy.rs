@@ -130,8 +130,7 @@ fn named(settings: &Settings) -> impl Iterator<Item = Named<'_>> {
 
 fn makes(step: &Step, counted: Counted) -> bool {
     match (&step.action, counted) {
-        (Action::CreateSharedLoadBalancer(_), Counted::LoadBalancers)
-        | (Action::CreateLoadBalancer(_), Counted::LoadBalancers)
+        (Action::CreateSharedLoadBalancer(_) | Action::CreateLoadBalancer(_), Counted::LoadBalancers)
         | (Action::CreatePublicip(_), Counted::PublicAddresses) => true,
         (Action::CreateLoadBalancer(new), Counted::PublicAddresses) => new.publicip.is_some(),
         _ => false,

@@ -182,13 +182,11 @@ fn keep(scene: &Scene<'_>, service: &Arc<Service>, provider: &str) -> Step {
         _ => &standing.tenant,
     };
     if !has_finalizer(service) || marked != Some(provider) || noted_tenant(service) != Some(tenant.as_str()) {
-        return match remaining(record.claimed_at, RESTORE_PAUSE, now) {
-            Some(pause) => Step::Rest(Some(pause)),
-            None => {
-                let (provider, tenant) = (provider.to_owned(), tenant.to_owned());
-                Step::Claim { provider, tenant, anew: !has_finalizer(service) }
-            }
-        };
+        if let Some(pause) = remaining(record.claimed_at, RESTORE_PAUSE, now) {
+            return Step::Rest(Some(pause));
+        }
+        let (provider, tenant) = (provider.to_owned(), tenant.to_owned());
+        return Step::Claim { provider, tenant, anew: !has_finalizer(service) };
     }
     let (report, pause) = due_report(service, record, now);
     if let Some(report) = report {

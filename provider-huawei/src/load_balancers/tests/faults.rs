@@ -146,9 +146,13 @@ async fn a_handle_explains_what_a_service_shows() {
         // Somebody has deleted it by hand: its id says so.
         rig.sim.edit(|cloud, now| {
             let ids: Vec<_> = cloud.elb.load_balancers.iter().map(|lb| lb.id.clone()).collect();
-            ids.iter().for_each(|id| drop(cloud.elb.load_balancers.remove(now, id)));
+            for id in &ids {
+                drop(cloud.elb.load_balancers.remove(now, id));
+            }
             let rules: Vec<_> = cloud.nat.rules.iter().map(|rule| rule.id.clone()).collect();
-            rules.iter().for_each(|id| drop(cloud.nat.rules.remove(now, id)));
+            for id in &rules {
+                drop(cloud.nat.rules.remove(now, id));
+            }
         });
         rig.restart();
         rig.ensure(&mut service).await;

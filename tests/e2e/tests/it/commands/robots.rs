@@ -71,7 +71,7 @@ impl Robots {
     pub(crate) async fn serve_docker(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        self.state().host = host.clone();
+        self.state().host.clone_from(&host);
         let robots = self.clone();
         let app = Router::new().route("/v2/", get(move |headers: HeaderMap| async move { robots.greet(&headers) }));
         tokio::spawn(async { axum::serve(listener, app).await });
