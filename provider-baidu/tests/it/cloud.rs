@@ -258,7 +258,7 @@ impl Inner {
                 ok(robot)
             }
             (_, ["instances", "ccr-1", "robots", id, rest @ ..]) => {
-                let Some(at) = self.robots.iter().position(|one| one["id"].to_string() == *id) else {
+                let Some(at) = self.robots.iter().position(|one| one["id"].as_u64() == id.parse().ok()) else {
                     return refusal(404, "RobotNotFound");
                 };
                 match (method, rest) {

@@ -300,7 +300,9 @@ pub(super) fn without_v3(mut body: Value) -> Value {
     const NEW: [&str; 5] =
         ["keepalive_timeout", "client_timeout", "member_timeout", "transparent_client_ip_enable", "ipgroup"];
     if let Some(fields) = body.as_object_mut() {
-        NEW.iter().for_each(|field| drop(fields.remove(*field)));
+        for field in NEW {
+            fields.remove(field);
+        }
     }
     body
 }
