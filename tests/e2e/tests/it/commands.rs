@@ -1,3 +1,4 @@
+mod baidu;
 mod changes;
 mod kubeconfigs;
 mod robots;

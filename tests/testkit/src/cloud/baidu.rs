@@ -48,12 +48,23 @@ struct RouteRule {
 impl Baidu {
     /// Starts cloud and daemon, and waits until both serve. Without a network no traffic is carried.
     pub async fn start(binaries: &Binaries, folder: &Path, network: Option<&Network>) -> Result<Self> {
+        Self::start_with(binaries, folder, network, &[]).await
+    }
+
+    /// The same, with further flags of the daemon.
+    pub async fn start_with(
+        binaries: &Binaries,
+        folder: &Path,
+        network: Option<&Network>,
+        flags: &[String],
+    ) -> Result<Self> {
         let simulator = Simulator::start("baidu", binaries, folder, network).await?;
         let config = control_plane::pki::write(folder, "baidu-cloud-config", &config(&simulator).to_string())?;
         let endpoint = format!("unix://{}", folder.join(DAEMON).join("provider.sock").display());
         let launch = Launch::new(binaries.baidu(), folder.join(format!("{DAEMON}.log")))
             .arg(format!("--listen={endpoint}"))
-            .arg(format!("--cloud-config={}", config.display()));
+            .arg(format!("--cloud-config={}", config.display()))
+            .args(flags);
         let daemon = Program::start(launch)?;
         let cloud = Self { daemon, simulator, endpoint, machines: BTreeMap::new() };
         cloud.wait_until_ready().await?;

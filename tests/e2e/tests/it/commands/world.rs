@@ -245,27 +245,38 @@ impl World {
 
     /// Looks at every pull secret all the time until it is told to stop, and answers each login that did not work when it was there.
     pub(crate) fn watch(&self, stop: &CancellationToken) -> JoinHandle<Result<(usize, Vec<String>)>> {
-        let watched = Watched { client: self.client.clone(), robots: self.robots.clone() };
-        let stop = stop.clone();
-        tokio::spawn(async move { watched.until(&stop).await })
+        let (registry, robots) = (self.robots.state().host.clone(), self.robots.clone());
+        watch(&self.client, registry, move |username, password| robots.accepts(username, password), stop)
     }
+}
+
+/// Looks at every pull secret of namespaces `a` and `b` until it is told to stop: how often, and each that had a login for the registry
+/// that did not work when it was there.
+pub(crate) fn watch(
+    client: &Client,
+    registry: String,
+    accepts: impl Fn(&str, &str) -> bool + Send + Sync + 'static,
+    stop: &CancellationToken,
+) -> JoinHandle<Result<(usize, Vec<String>)>> {
+    let (watched, stop) = (Watched { client: client.clone(), registry, accepts: Box::new(accepts) }, stop.clone());
+    tokio::spawn(async move { watched.until(&stop).await })
 }
 
 struct Watched {
     client: Client,
-    robots: Robots,
+    registry: String,
+    accepts: Box<dyn Fn(&str, &str) -> bool + Send + Sync>,
 }
 
 impl Watched {
     async fn until(&self, stop: &CancellationToken) -> Result<(usize, Vec<String>)> {
         let (mut looks, mut wrong) = (0, Vec::new());
-        let registry = self.robots.state().host.clone();
         while !stop.is_cancelled() {
             for namespace in ["a", "b"] {
                 let api = Api::<Secret>::namespaced(self.client.clone(), namespace);
                 for secret in api.list(&ListParams::default()).await?.items {
                     looks += 1;
-                    if self.is_wrong(&secret, &registry) && self.is_wrong_still(&api, &secret, &registry).await? {
+                    if self.is_wrong(&secret) && self.is_wrong_still(&api, &secret).await? {
                         wrong.push(format!("{namespace}/{}", secret.metadata.name.unwrap_or_default()));
                     }
                 }
@@ -274,15 +285,15 @@ impl Watched {
         Ok((looks, wrong))
     }
 
-    fn is_wrong(&self, secret: &Secret, registry: &str) -> bool {
+    fn is_wrong(&self, secret: &Secret) -> bool {
         secret.immutable != Some(true)
-            && logins_of(secret, registry).iter().any(|(username, password)| !self.robots.accepts(username, password))
+            && logins_of(secret, &self.registry).iter().any(|(username, password)| !(self.accepts)(username, password))
     }
 
     /// The user may have ended between the look at the secret and the question: then the secret was changed before.
-    async fn is_wrong_still(&self, api: &Api<Secret>, seen: &Secret, registry: &str) -> Result<bool> {
+    async fn is_wrong_still(&self, api: &Api<Secret>, seen: &Secret) -> Result<bool> {
         let now = api.get_opt(seen.metadata.name.as_deref().unwrap_or_default()).await?;
-        Ok(now.is_some_and(|now| now.data == seen.data && self.is_wrong(&now, registry)))
+        Ok(now.is_some_and(|now| now.data == seen.data && self.is_wrong(&now)))
     }
 }
 
