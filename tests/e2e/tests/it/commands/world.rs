@@ -262,10 +262,13 @@ pub(crate) fn watch(
     tokio::spawn(async move { watched.until(&stop).await })
 }
 
+/// Whether a registry lets a user with a password in.
+type Accepts = dyn Fn(&str, &str) -> bool + Send + Sync;
+
 struct Watched {
     client: Client,
     registry: String,
-    accepts: Box<dyn Fn(&str, &str) -> bool + Send + Sync>,
+    accepts: Box<Accepts>,
 }
 
 impl Watched {
