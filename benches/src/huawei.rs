@@ -173,7 +173,7 @@ mod tests {
     fn refused_calls_are_neither_reads_nor_writes() {
         let call = |number: u64, mutating: bool, status: u16| {
             let call = json!({"number": number, "service": "elb", "action": if mutating { "CreatePool" } else { "ListPools" },
-                "mutating": mutating, "path": "/v3/pools", "at": "2026-11-20T00:00:00Z", "status": status});
+                "mutating": mutating, "path": "/v3/pools", "query": [], "at": "2026-11-20T00:00:00Z", "status": status});
             serde_json::from_value::<CallView>(call).expect("a call")
         };
         let calls = [call(1, true, 201), call(2, true, 429), call(3, false, 200), call(4, false, 404)];
