@@ -138,7 +138,7 @@ impl Permit {
             // No answer says nothing about the limit.
             Some(Kind::Connect | Kind::Timeout) => {}
             _ => {
-                lock(&self.kinds.pace).accepted(now);
+                lock(&self.kinds.pace).accepted(self.sent, now);
                 lock(&self.kinds.held).remove(self.name);
             }
         }
@@ -187,7 +187,7 @@ impl Kinds {
     /// About how long the last of those waiting has to wait.
     fn estimate(&self, name: &'static str, share: &Share) -> Duration {
         let waiting = lock(&self.fair).queue(share);
-        let queue = lock(&self.pace).time_for(f64::from(waiting));
+        let queue = lock(&self.pace).time_for(f64::from(waiting), Instant::now());
         // A token that is there costs nothing.
         let queue = if queue <= Duration::from_millis(1) { Duration::ZERO } else { queue };
         queue.max(self.hold(name).unwrap_or_default())

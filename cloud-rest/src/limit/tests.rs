@@ -162,3 +162,33 @@ async fn a_share_never_passes_its_own_limit() {
     let all = passed.load(std::sync::atomic::Ordering::Relaxed);
     assert!((58..=62).contains(&all), "{all} in 60 s");
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_everything_is_refused_a_newcomer_is_the_next_to_knock_and_opens_for_all() {
+    let limits = Arc::new(limits());
+    let storm = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let passed = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    for _ in 0..50 {
+        let (limits, storm, passed) = (limits.clone(), storm.clone(), passed.clone());
+        tokio::spawn(async move {
+            loop {
+                let permit = limits.acquire(&read("List"), &share("a"), None).await.unwrap();
+                sleep(Duration::from_millis(30)).await;
+                if storm.load(std::sync::atomic::Ordering::Relaxed) {
+                    permit.report(Some(Kind::Throttled), None);
+                } else {
+                    permit.report(None, None);
+                    passed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            }
+        });
+    }
+    sleep(Duration::from_secs(60)).await;
+    storm.store(false, std::sync::atomic::Ordering::Relaxed);
+    let over = Instant::now();
+    limits.acquire(&read("List"), &share("b"), None).await.unwrap().report(None, None);
+    assert!(over.elapsed() <= Duration::from_secs(5), "{:?} until the next knock", over.elapsed());
+    sleep(Duration::from_secs(20)).await;
+    let passed = passed.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(passed >= 40, "{passed} in 20 s, at four a second before the storm");
+}
