@@ -20,6 +20,10 @@ const ZONE: &str = "topology.kubernetes.io/zone";
 /// What was seen until all nodes were initialised.
 #[derive(Debug)]
 pub struct Seen {
+    /// When the first taint was gone.
+    pub first: Instant,
+    /// When half of the taints were gone.
+    pub half: Instant,
     /// When the last taint was gone.
     pub finished: Instant,
     /// Nodes that were seen without the taint before addresses and labels were there.
@@ -38,6 +42,7 @@ pub async fn all_initialised(client: &Client, count: usize, within: Duration) ->
 async fn follow(client: &Client, count: usize) -> Result<Seen> {
     let mut events = pin!(watcher::watcher(Api::<Node>::all(client.clone()), watcher::Config::default()));
     let (mut done, mut too_early) = (BTreeSet::new(), BTreeSet::new());
+    let (mut first, mut half) = (None, None);
     while let Some(event) = events.next().await {
         let (Event::Apply(node) | Event::InitApply(node)) = event? else { continue };
         if tainted(&node) {
@@ -47,8 +52,13 @@ async fn follow(client: &Client, count: usize) -> Result<Seen> {
             too_early.insert(node.name_any());
         }
         done.insert(node.name_any());
+        let now = Instant::now();
+        let first = *first.get_or_insert(now);
+        if done.len() * 2 >= count {
+            half.get_or_insert(now);
+        }
         if done.len() == count {
-            return Ok(Seen { finished: Instant::now(), too_early: too_early.len() });
+            return Ok(Seen { first, half: half.unwrap_or(now), finished: now, too_early: too_early.len() });
         }
     }
     bail!("the watch ended")
