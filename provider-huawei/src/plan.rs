@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod balancer;
 pub mod dnat;
 mod eip;
+pub mod old_site;
 pub mod owner;
 pub(crate) mod ports;
 pub mod record;

@@ -269,17 +269,22 @@ impl Engine<'_> {
         }
     }
 
-    /// The steps an ensure would take.
-    pub(crate) async fn plan(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Vec<Step>> {
+    /// The calls an ensure would make.
+    pub(crate) async fn plan(
+        &self,
+        spec: &v1::LoadBalancerSpec,
+        members: Option<&v1::Members>,
+    ) -> Result<Vec<v1::PlanStep>> {
         let settings = self.settings(&spec.annotations)?;
         if settings.class == Some(Class::Dnat) {
             Self::check_rules(spec)?;
             self.permit(&settings, None)?;
-            let mut steps = self.plan_rules(&settings, spec, members).await?;
+            let rules = self.plan_rules(&settings, spec, members).await?;
+            let mut calls: Vec<_> = rules.iter().map(Step::describe).collect();
             if !self.handle().balancers.is_empty() {
-                steps.extend(self.plan_balancers_removal(&DeletionHints::read(&spec.annotations, self.options)).await?);
+                calls.extend(self.plan_balancers_removal(&DeletionHints::read(&spec.annotations, self.options)).await?);
             }
-            return Ok(steps);
+            return Ok(calls);
         }
         let wanted = self.wanted(&settings, spec, members).await?;
         self.permit(&settings, Some(&wanted))?;
@@ -288,29 +293,40 @@ impl Engine<'_> {
         if seen.target.is_none() {
             self.refuse_unexplained(&seen, wanted.adopt.as_deref())?;
         }
-        let mut steps = plan::balancer::plan(&wanted, &seen, None).map_err(gather::refused)?;
+        let steps = plan::balancer::plan(&wanted, &seen, None).map_err(gather::refused)?;
+        let mut calls = self.describe(&steps, &seen);
         if let Some(gateway) = self.handle().gateway {
-            steps.extend(self.plan_rules_removal(Some(&gateway)).await?);
+            calls.extend(self.plan_rules_removal(Some(&gateway)).await?.iter().map(Step::describe));
         }
-        Ok(steps)
+        Ok(calls)
     }
 
-    /// The steps a removal would take.
-    pub(crate) async fn plan_removal(&self, annotations: &HashMap<String, String>) -> Result<Vec<Step>> {
+    /// The calls a removal would make.
+    pub(crate) async fn plan_removal(&self, annotations: &HashMap<String, String>) -> Result<Vec<v1::PlanStep>> {
         let hints = DeletionHints::read(annotations, self.options);
-        let mut steps = Vec::new();
+        let mut calls = Vec::new();
         if self.may_have_rules(&hints) {
-            steps.extend(self.plan_rules_removal(self.gateway(&hints).as_deref()).await?);
+            let rules = self.plan_rules_removal(self.gateway(&hints).as_deref()).await?;
+            calls.extend(rules.iter().map(Step::describe));
         }
         if self.may_have_balancers(&hints) {
-            steps.extend(self.plan_balancers_removal(&hints).await?);
+            calls.extend(self.plan_balancers_removal(&hints).await?);
         }
-        Ok(steps)
+        Ok(calls)
     }
 
-    async fn plan_balancers_removal(&self, hints: &DeletionHints) -> Result<Vec<Step>> {
+    async fn plan_balancers_removal(&self, hints: &DeletionHints) -> Result<Vec<v1::PlanStep>> {
         let seen = self.seen_for_removal(hints).await?;
-        removal::plan(&self.owner(), &seen, keeps_eip(hints, &seen)).map_err(gather::refused)
+        let steps = removal::plan(&self.owner(), &seen, keeps_eip(hints, &seen)).map_err(gather::refused)?;
+        Ok(self.describe(&steps, &seen))
+    }
+
+    /// The calls that steps come to on this installation.
+    fn describe(&self, steps: &[Step], seen: &Seen) -> Vec<v1::PlanStep> {
+        if self.cloud.config().profile.features.dedicated_load_balancers {
+            return steps.iter().map(Step::describe).collect();
+        }
+        plan::old_site::calls(steps, seen.target.iter().chain(&seen.leftovers))
     }
 
     fn gateway(&self, hints: &DeletionHints) -> Option<String> {

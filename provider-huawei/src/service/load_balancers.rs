@@ -14,7 +14,6 @@ use crate::{
     cloud::Cloud,
     fault,
     load_balancers::{Engine, owned_by},
-    plan::step::Step,
 };
 
 #[tonic::async_trait]
@@ -74,10 +73,10 @@ impl Work for Owned {
     }
 
     async fn plan(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Vec<v1::PlanStep>> {
-        Ok(self.engine().plan(spec, members).await?.iter().map(Step::describe).collect())
+        self.engine().plan(spec, members).await
     }
 
     async fn plan_removal(&self, annotations: &HashMap<String, String>) -> Result<Vec<v1::PlanStep>> {
-        Ok(self.engine().plan_removal(annotations).await?.iter().map(Step::describe).collect())
+        self.engine().plan_removal(annotations).await
     }
 }

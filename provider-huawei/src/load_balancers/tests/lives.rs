@@ -61,12 +61,16 @@ async fn a_plan_is_what_the_run_makes() {
         for ports in [vec![port(80, 30080)], vec![port(80, 30080), port(81, 30081)], vec![port(81, 30081)]] {
             service.spec.ports = ports;
             service.hash = format!("s{}-m1", service.hash.len());
-            let planned: Vec<&str> = rig.plan(&service).await.unwrap().iter().map(|step| step.action.name()).collect();
+            let planned = rig.planned(&service).await;
             rig.sim.forget_calls();
             rig.ensure(&mut service).await;
             assert_eq!(rig.calls().1, planned, "{class}");
         }
         assert!(rig.plan(&service).await.unwrap().is_empty(), "{class}");
+        let planned = rig.planned_removal(&service).await;
+        rig.sim.forget_calls();
+        rig.delete(&service).await;
+        assert_eq!(rig.calls().1, planned, "{class}");
     }
 }
 

@@ -60,6 +60,39 @@ async fn a_shared_load_balancer_lives_from_nothing_to_nothing_without_v3() {
     }
 }
 
+#[tokio::test]
+async fn a_plan_names_every_single_call() {
+    let rig = Rig::without_v3().await;
+    let mut service = rig.service("shared").await.with(EIP);
+    let more = |service: &Service| {
+        service.clone().change(|s| {
+            s.members.nodes.push(rig.node(3));
+            s.hash = "s1-m2".to_owned();
+        })
+    };
+    let fewer_ports = |service: &Service| {
+        service.clone().change(|s| {
+            s.spec.ports = vec![port(443, 30443)];
+            s.hash = "s3-m2".to_owned();
+        })
+    };
+    let changes: [&dyn Fn(&Service) -> Service; 4] = [&Service::clone, &more, &changed, &fewer_ports];
+    for change in changes {
+        service = change(&service);
+        let planned = rig.planned(&service).await;
+        rig.sim.forget_calls();
+        rig.ensure(&mut service).await;
+        assert_eq!(rig.calls().1, planned);
+        assert!(planned.len() > 1, "{planned:?}");
+    }
+    assert_eq!(rig.planned(&service).await, [""; 0]);
+    let planned = rig.planned_removal(&service).await;
+    rig.sim.forget_calls();
+    rig.delete(&service).await;
+    assert_eq!(rig.calls().1, planned);
+    assert_eq!(planned.last().map(String::as_str), Some("DeleteLoadbalancer"));
+}
+
 /// The end, and how many calls changed something.
 async fn run(deed: Deed, kill: Option<(u64, LastAnswer)>) -> (serde_json::Value, usize) {
     let mut rig = Rig::without_v3().await;

@@ -15,7 +15,6 @@ use crate::{
     config,
     endpoints::Service as Endpoint,
     options::LoadBalancerOptions,
-    plan::step::Step,
 };
 
 /// The NAT gateway that is there.
@@ -325,9 +324,19 @@ impl Rig {
         panic!("never deleted: {last}");
     }
 
-    pub(super) async fn plan(&self, service: &Service) -> Result<Vec<Step>> {
+    pub(super) async fn plan(&self, service: &Service) -> Result<Vec<v1::PlanStep>> {
         let spec = service.spec();
         self.with(service, async |engine| engine.plan(&spec, Some(&service.members)).await).await
+    }
+
+    /// The calls that would make the cloud match, and those that would take all away.
+    pub(super) async fn planned(&self, service: &Service) -> Vec<String> {
+        self.plan(service).await.unwrap().into_iter().map(|step| step.action).collect()
+    }
+
+    pub(super) async fn planned_removal(&self, service: &Service) -> Vec<String> {
+        let plan = self.with(service, async |engine| engine.plan_removal(&service.annotations).await).await;
+        plan.unwrap().into_iter().map(|step| step.action).collect()
     }
 
     /// Names of the calls since `forget_calls`, and which of them change something.
