@@ -57,7 +57,7 @@ impl Site<'_> {
                 changes.iter().map(|member| ("UpdateMember", format!("{} of {}", member.id, step.target))).collect()
             }
             Action::BatchDeleteMembers(_, members) => {
-                members.iter().flat_map(|member| self.delete("DeleteMember", &member.id)).collect()
+                members.iter().filter_map(|member| self.delete("DeleteMember", &member.id)).collect()
             }
             Action::DeletePoolCascade(id) => self.delete_pool(id),
             Action::DeleteListenerForce(id) => self.delete_listener(id),
