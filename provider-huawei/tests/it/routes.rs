@@ -3,7 +3,7 @@
 use cloud_provider_api::v1::{self, list_routes_response::Page};
 use futures::StreamExt as _;
 use simulators::{
-    engine::{Change, Effect, LastAnswer, Rule, Running},
+    engine::{Change, Effect, LastAnswer, Rule, Running, each_kill},
     huawei::{Huawei, NewServer, network::Route, state},
 };
 
@@ -205,16 +205,14 @@ async fn routes_survive_a_kill_after_any_call() {
     for deed in [Deed::Create, Deed::Delete] {
         let (routes, pairs, changes) = run(deed, None).await;
         assert!(changes > 2, "{deed:?}: {changes}");
-        for after in 1..=changes {
-            for answer in [LastAnswer::Given, LastAnswer::Lost] {
-                let end = run(deed, Some((after, answer))).await;
-                assert_eq!(
-                    (&end.0, &end.1),
-                    (&routes, &pairs),
-                    "{deed:?}, killed after call {after}, its answer {answer:?}"
-                );
-            }
-        }
+        each_kill(changes, async |after, answer| {
+            let end = run(deed, Some((after, answer))).await;
+            assert_eq!(
+                (&end.0, &end.1),
+                (&routes, &pairs),
+                "{deed:?}, killed after call {after}, its answer {answer:?}"
+            );
+        });
     }
 }
 

@@ -29,7 +29,7 @@ pub use call::{Call, Caller};
 pub use clock::{Clock, earlier, later};
 pub use cloud::{Cloud, Place};
 pub use faults::{Effect, Match, Rule, RuleInForce};
-pub use halt::{HaltState, LastAnswer};
+pub use halt::{HaltState, LastAnswer, each_kill};
 pub use journal::CallRecord;
 pub use knobs::{Change, Knobs, Limits, Rate};
 pub use leases::Leases;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use simulators::engine::LastAnswer;
+use simulators::engine::{LastAnswer, each_kill};
 
 use super::rig::{Rig, Service, port, udp};
 use crate::api::balancers::Kind;
@@ -66,12 +66,10 @@ async fn check(kind: Kind, deeds: &[Deed]) {
     for deed in deeds {
         let (undisturbed, writes) = run(kind, *deed, None).await;
         assert!(writes > 0, "{kind:?} {deed:?}");
-        for after in 1..=writes as u64 {
-            for answer in [LastAnswer::Given, LastAnswer::Lost] {
-                let (end, _) = run(kind, *deed, Some((after, answer))).await;
-                assert_eq!(end, undisturbed, "{kind:?} {deed:?}, killed after call {after}, its answer {answer:?}");
-            }
-        }
+        each_kill(writes as u64, async |after, answer| {
+            let (end, _) = run(kind, *deed, Some((after, answer))).await;
+            assert_eq!(end, undisturbed, "{kind:?} {deed:?}, killed after call {after}, its answer {answer:?}");
+        });
     }
 }
 

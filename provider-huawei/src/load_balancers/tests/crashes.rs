@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use simulators::engine::LastAnswer;
+use simulators::engine::{LastAnswer, each_kill};
 
 use super::rig::{EIP, Rig, Service, port};
 
@@ -83,12 +83,10 @@ async fn check(class: &str) {
         }
         let (undisturbed, writes) = run(class, deed, None).await;
         assert!(writes > 0, "{class} {deed:?}");
-        for after in 1..=writes as u64 {
-            for answer in [LastAnswer::Given, LastAnswer::Lost] {
-                let (end, _) = run(class, deed, Some((after, answer))).await;
-                assert_eq!(end, undisturbed, "{class} {deed:?}, killed after call {after}, its answer {answer:?}");
-            }
-        }
+        each_kill(writes as u64, async |after, answer| {
+            let (end, _) = run(class, deed, Some((after, answer))).await;
+            assert_eq!(end, undisturbed, "{class} {deed:?}, killed after call {after}, its answer {answer:?}");
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Installations without ELB v3: shared load balancers through v2 alone.
 
-use simulators::engine::LastAnswer;
+use simulators::engine::{LastAnswer, each_kill};
 
 use super::rig::{EIP, Rig, Service, port};
 
@@ -120,12 +120,10 @@ async fn run(deed: Deed, kill: Option<(u64, LastAnswer)>) -> (serde_json::Value,
 async fn it_survives_a_kill_after_any_call() {
     for deed in [Deed::Create, Deed::Update, Deed::Delete] {
         let (undisturbed, writes) = run(deed, None).await;
-        for after in 1..=writes as u64 {
-            for answer in [LastAnswer::Given, LastAnswer::Lost] {
-                let (end, _) = run(deed, Some((after, answer))).await;
-                assert_eq!(end, undisturbed, "{deed:?}, killed after call {after}, its answer {answer:?}");
-            }
-        }
+        each_kill(writes as u64, async |after, answer| {
+            let (end, _) = run(deed, Some((after, answer))).await;
+            assert_eq!(end, undisturbed, "{deed:?}, killed after call {after}, its answer {answer:?}");
+        });
     }
 }
 

@@ -73,6 +73,31 @@ impl Halt {
     }
 }
 
+/// How many kills are tried side by side: they wait more than they work.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Tries a kill after each of so many changing calls, with the last one's answer given and with it lost; panics if one does. Each
+/// has a runtime of its own, whose clock it may stop.
+pub fn each_kill<F>(changes: u64, attempt: impl Fn(u64, LastAnswer) -> F + Sync)
+where
+    F: Future<Output = ()>,
+{
+    let kills = (1..=changes).flat_map(|after| [(after, LastAnswer::Given), (after, LastAnswer::Lost)]);
+    let kills = std::sync::Mutex::new(kills);
+    let next = || kills.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    let work = || {
+        while let Some((after, answer)) = next() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(attempt(after, answer));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(work);
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
