@@ -1,20 +1,16 @@
 use serde_json::json;
 
-use crate::{
-    cloud::machine,
-    rig::{Rig, until},
-};
+use simulators::baidu::state;
+
+use crate::rig::{Rig, until};
 
 #[tokio::test]
 async fn a_key_that_is_replaced_in_the_file_is_used_within_seconds() {
     let rig = Rig::start().await;
-    rig.cloud.lock().bcc = vec![machine("i-1", "192.168.0.4")];
+    rig.add_machines(&[("i-1", "192.168.0.4")]);
     assert_eq!(rig.word("cce://i-1").await, "found cce://i-1");
-    {
-        let mut cloud = rig.cloud.lock();
-        cloud.keys.clear();
-        cloud.keys.insert("AK2".to_owned(), "marker-secret-2".to_owned());
-    }
+    rig.cloud.operate("disable-key", json!({"id": state::ACCESS_KEY})).unwrap();
+    rig.cloud.seed(json!({"keys": [{"accessKey": "AK2", "secretKey": "marker-secret-2"}]})).unwrap();
     rig.rewrite(|config| {
         config["AccessKeyID"] = json!("AK2");
         config["SecretAccessKey"] = json!("marker-secret-2");
@@ -25,7 +21,7 @@ async fn a_key_that_is_replaced_in_the_file_is_used_within_seconds() {
 #[tokio::test]
 async fn a_wrong_key_is_an_answer_about_nobody() {
     let rig = Rig::with(|config, _| config["SecretAccessKey"] = json!("marker-wrong")).await;
-    rig.cloud.lock().bcc = vec![machine("i-1", "192.168.0.4")];
+    rig.add_machines(&[("i-1", "192.168.0.4")]);
     assert_eq!(rig.word("cce://i-1").await, "unknown: CREDENTIALS_REJECTED");
 }
 
@@ -46,14 +42,16 @@ async fn behind_the_gateway_a_token_that_rotates_takes_the_place_of_a_key() {
         object.insert("Endpoints".to_owned(), json!(serde_json::Map::from_iter(services)));
     })
     .await;
-    {
-        let mut cloud = rig.cloud.lock();
-        cloud.bcc = vec![machine("i-1", "192.168.0.4")];
-        cloud.token = "marker-token-1".to_owned();
-    }
-    assert_eq!(rig.word("cce://i-1").await, "found cce://i-1");
-    rig.cloud.lock().token = "marker-token-2".to_owned();
-    rig.replace("token", "marker-token-2\n");
+    rig.add_machines(&[("i-1", "192.168.0.4")]);
+    assert_eq!(rig.word("cce://i-1").await, "unknown: CREDENTIALS_REJECTED", "the gateway does not know that token");
+    let rotate = || {
+        let told = rig.cloud.operate("new-gateway-token", json!({"cluster": "cce-demo0001"})).unwrap();
+        rig.replace("token", told["token"].as_str().unwrap());
+    };
+    rotate();
+    until("the first token is in use", || async { rig.word("cce://i-1").await == "found cce://i-1" }).await;
+    rig.cloud.operate("revoke-gateway-tokens", json!({"id": "cce-demo0001"})).unwrap();
+    rotate();
     until("the new token is in use", || async { rig.word("cce://i-1").await == "found cce://i-1" }).await;
 }
 
@@ -61,5 +59,5 @@ async fn behind_the_gateway_a_token_that_rotates_takes_the_place_of_a_key() {
 async fn a_dry_run_changes_nothing() {
     let rig = Rig::with(|config, _| config["DryRun"] = json!(true)).await;
     assert_eq!(rig.create(vec![crate::rig::route("a", "10.244.3.0/24", "i-1")]).await, ["ACTION_DENIED"]);
-    assert_eq!(rig.cloud.writes(), 0);
+    assert_eq!(rig.writes(), 0);
 }

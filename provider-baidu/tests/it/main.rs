@@ -1,6 +1,5 @@
-//! The daemon in this process, asked over its socket, with a small cloud behind it that verifies what it is sent.
+//! The daemon in this process, asked over its socket, with the simulated cloud behind it.
 
-mod cloud;
 mod failure_list;
 mod instances;
 mod keys;

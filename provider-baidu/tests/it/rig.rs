@@ -16,24 +16,28 @@ use provider_kit::{
     },
 };
 use serde_json::{Value, json};
+use simulators::{
+    baidu::{Baidu, state},
+    engine::{Change, Effect, Rule, Running as Simulated, Settings as Served},
+};
 use tempfile::TempDir;
 use tonic::{Request, Status};
 
-use crate::cloud::Cloud;
-
 pub(crate) struct Rig {
-    pub(crate) cloud: Cloud,
+    pub(crate) cloud: Simulated<Baidu>,
     pub(crate) folder: TempDir,
     url: String,
     running: Running,
 }
 
+/// Below its one address the cloud has all services.
+const SERVICES: [&str; 10] = ["bcc", "bbc", "vpc", "blb", "eip", "cce", "ccr", "bec", "sts", "iam"];
+
 /// A good configuration for a cloud.
 pub(crate) fn config(url: &str) -> Value {
-    let services =
-        ["bcc", "bbc", "vpc", "bec", "cce", "ccr"].map(|name| (name.to_owned(), json!(format!("{url}/{name}"))));
-    json!({"ClusterId": "cce-demo0001", "Region": "bj", "AccessKeyID": "AK1", "SecretAccessKey": "marker-secret-1", "VpcId": "vpc-1",
-        "InstanceTypeStyle": "spec", "Endpoints": serde_json::Map::from_iter(services)})
+    let services = SERVICES.map(|name| (name.to_owned(), json!(format!("{url}/{name}"))));
+    json!({"ClusterId": "cce-demo0001", "Region": "bj", "AccessKeyID": state::ACCESS_KEY, "SecretAccessKey": state::SECRET_KEY,
+        "VpcId": state::VPC, "InstanceTypeStyle": "spec", "Endpoints": serde_json::Map::from_iter(services)})
 }
 
 impl Rig {
@@ -44,10 +48,9 @@ impl Rig {
     /// With a configuration that is changed; the second is the folder it is in.
     pub(crate) async fn with(change: impl FnOnce(&mut Value, &TempDir)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let cloud = Cloud::default();
-        cloud.lock().keys.insert("AK1".to_owned(), "marker-secret-1".to_owned());
-        cloud.lock().quota = 50;
-        let url = cloud.start().await;
+        let cloud = Baidu::default().start(Served::default()).await.unwrap();
+        cloud.turn(Change { delays_ms: [("*".to_owned(), 0)].into(), ..Change::default() }).unwrap();
+        let url = cloud.http();
         let mut config = config(&url);
         change(&mut config, &folder);
         std::fs::write(folder.path().join("config"), config.to_string()).unwrap();
@@ -103,6 +106,43 @@ impl Rig {
     pub(crate) async fn word(&self, provider_id: &str) -> String {
         let results = self.look_up(vec![node("192.168.0.4", provider_id)], true).await;
         word(&results[0])
+    }
+
+    /// Adds running machines, by id and address.
+    pub(crate) fn add_machines(&self, machines: &[(&str, &str)]) {
+        let machines =
+            machines.iter().map(|(id, address)| json!({"id": id, "name": format!("name-of-{id}"), "address": address}));
+        self.cloud.seed(json!({"machines": machines.collect::<Vec<_>>()})).unwrap();
+    }
+
+    /// How often this was called, by the cloud's name of it.
+    pub(crate) fn count(&self, action: &str) -> usize {
+        self.cloud.calls().iter().filter(|call| call.action == action).count()
+    }
+
+    /// Calls that change something.
+    pub(crate) fn writes(&self) -> usize {
+        self.cloud.calls().iter().filter(|call| call.mutating).count()
+    }
+
+    /// Has the next calls of a path answered so.
+    pub(crate) fn answer(&self, path: &str, times: u64, status: u16, body: &str) {
+        let content_type = "application/json".to_owned();
+        let rule = Rule::new(Effect::Answer { status, body: body.to_owned(), content_type });
+        self.cloud.break_with(rule.path(path).times(times));
+    }
+
+    /// Has the next calls of an action refused so, in the words of their service.
+    pub(crate) fn refuse(&self, action: &str, times: u64, status: u16, code: &str) {
+        let code = code.to_owned();
+        let rule = Rule::new(Effect::Refuse { status, code, message: String::new(), retry_after: None });
+        self.cloud.break_with(rule.action(action).times(times));
+    }
+
+    /// The same for calls that are carried out all the same.
+    pub(crate) fn refuse_after(&self, action: &str, times: u64, status: u16, code: &str) {
+        let rule = Rule::new(Effect::RefuseAfter { status, code: code.to_owned() });
+        self.cloud.break_with(rule.action(action).times(times));
     }
 
     pub(crate) async fn list_routes(&self) -> Result<Vec<v1::Route>, Status> {
@@ -173,10 +213,17 @@ pub(crate) fn route(node: &str, cidr: &str, machine: &str) -> v1::Route {
 pub(crate) fn word(result: &v1::InstanceResult) -> String {
     match result.answer.as_ref().unwrap() {
         Answer::Found(instance) => format!("found {}", instance.provider_id),
-        Answer::NotFound(absent) => format!("absent: {}", absent.evidence),
+        Answer::NotFound(absent) => format!("absent: {}", without_ids(&absent.evidence)),
         Answer::NotOurs(_) => "not ours".to_owned(),
         Answer::Unknown(status) => format!("unknown: {}", status.reason),
     }
+}
+
+/// Evidence without the ids of requests.
+fn without_ids(evidence: &str) -> String {
+    let mut parts = evidence.split(", request ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
 }
 
 /// Polls until it holds; fails when that takes too long.

@@ -6,27 +6,71 @@ use cloud_provider_api::v1::{
 };
 use provider_kit::hop::connect::Channel;
 use serde_json::{Value, json};
+use simulators::baidu::{
+    State,
+    ccr::{PersonalUser, Robot},
+    state,
+};
 use tonic::{Code, Status};
 
 use crate::rig::{Rig, timed};
 
-fn cluster(id: &str, eip: &str, disabled: bool) -> Value {
-    json!({"spec": {"clusterID": id, "clusterName": format!("name-of-{id}"), "k8sVersion": "1.30.1", "k8sCustomConfig": {"disableCCM": disabled}},
-        "status": {"clusterPhase": "running", "clusterBLB": {"id": "lb-1", "vpcIP": "192.168.0.9", "eip": eip}}})
-}
+const REGISTRY: &str = "ccr-1";
+const PUBLIC_HOST: &str = "ccr-1-pub.cnc.bj.baidubce.com";
+const PRIVATE_HOST: &str = "ccr-1-vpc.cnc.bj.baidubce.com";
+/// The account's name at a registry.
+const LOGIN: &str = "user-a0a0a0a0";
 
+/// Clusters of both versions, a registry with a robot made by hand, and the personal registry's only user.
 async fn rig() -> Rig {
     let rig = Rig::start().await;
-    let mut cloud = rig.cloud.lock();
-    cloud.clusters = vec![cluster("cce-open", "203.0.113.1", true), cluster("cce-inside", "", false)];
-    cloud.old_clusters = vec![json!({"clusterUuid": "c-old", "clusterName": "old", "status": "RUNNING"})];
-    cloud.robots = vec![
-        json!({"id": 12, "name": "robot$old", "level": "instance", "disable": false, "description": "by hand",
-        "duration": -1, "expiresAt": -1, "editable": true, "secret": "marker-secret-0",
-        "permissions": [{"kind": "project", "namespace": "team", "access": [{"action": "pull", "resource": "repository"}]}]}),
-    ];
-    drop(cloud);
+    let public = "https://203.0.113.1:6443";
+    let seed = json!({
+        "clusters": [
+            {"id": "cce-open", "name": "open", "disableCcm": true, "publicEndpoint": public, "vpcEndpoint": "https://192.168.0.9:6443"},
+            {"id": "cce-inside", "name": "inside", "vpcEndpoint": "https://192.168.0.10:6443"},
+            {"id": "c-old", "name": "old", "publicEndpoint": "https://203.0.113.2:6443", "vpcEndpoint": "https://192.168.0.11:6443"},
+        ],
+        "registries": [{"id": REGISTRY, "name": "images", "privateDomain": PRIVATE_HOST}],
+    });
+    rig.cloud.seed(seed).unwrap();
+    rig.cloud.edit(|cloud, now| {
+        let pull =
+            json!({"kind": "project", "namespace": "team", "access": [{"action": "pull", "resource": "repository"}]});
+        let by_hand = Robot {
+            id: 12,
+            name: "old".to_owned(),
+            description: "by hand".to_owned(),
+            duration: -1,
+            expires_at: None,
+            disable: false,
+            permissions: serde_json::from_value(json!([pull])).unwrap(),
+            secret: "marker-secret-0".to_owned(),
+            created: now,
+            updated: now,
+        };
+        cloud.registries.change(now, REGISTRY).unwrap().robots.push(by_hand);
+        let person = PersonalUser {
+            username: "person".to_owned(),
+            password: "marker-personal".to_owned(),
+            create_time: now,
+            update_time: now,
+        };
+        cloud.personal_users.insert(state::ACCOUNT.to_owned(), person);
+    });
     rig
+}
+
+/// The robot of this name.
+fn robot(rig: &Rig, name: &str) -> Robot {
+    let find = |cloud: &State| cloud.registries.get(REGISTRY)?.robots.iter().find(|robot| robot.name == name).cloned();
+    rig.cloud.look(find).unwrap_or_else(|| panic!("there is no robot {name}"))
+}
+
+/// Whether the registry lets this login in.
+fn admits(rig: &Rig, username: &str, password: &str) -> bool {
+    let now = rig.cloud.now();
+    rig.cloud.look(|cloud| cloud.admits_login(REGISTRY, username, password, now))
 }
 
 async fn issue(rig: &Rig, id: &str, endpoint: ClusterEndpoint, lifetime: Option<Duration>) -> Result<Value, Status> {
@@ -51,7 +95,7 @@ async fn replace(
     plan_only: bool,
 ) -> Result<v1::ReplaceRegistryUserResponse, Status> {
     let request = v1::ReplaceRegistryUserRequest {
-        registry_id: "ccr-1".to_owned(),
+        registry_id: REGISTRY.to_owned(),
         username: username.to_owned(),
         replaces_user_id: replaces.to_owned(),
         tenant: String::new(),
@@ -93,13 +137,13 @@ async fn kubeconfigs_lead_to_the_endpoint_that_was_asked_for() {
     let rig = rig().await;
     let (public, vpc, any) = (ClusterEndpoint::Public, ClusterEndpoint::Vpc, ClusterEndpoint::Unspecified);
     for (id, endpoint, server) in [
-        ("cce-open", public, "https://public:6443"),
-        ("cce-open", vpc, "https://vpc:6443"),
-        ("cce-open", any, "https://public:6443"),
-        ("cce-inside", any, "https://vpc:6443"),
-        ("c-old", public, "https://default:6443"),
-        ("c-old", vpc, "https://intraVpc:6443"),
-        ("c-old", any, "https://default:6443"),
+        ("cce-open", public, "https://203.0.113.1:6443"),
+        ("cce-open", vpc, "https://192.168.0.9:6443"),
+        ("cce-open", any, "https://203.0.113.1:6443"),
+        ("cce-inside", any, "https://192.168.0.10:6443"),
+        ("c-old", public, "https://203.0.113.2:6443"),
+        ("c-old", vpc, "https://192.168.0.11:6443"),
+        ("c-old", any, "https://203.0.113.2:6443"),
     ] {
         let issued = issue(&rig, id, endpoint, None).await.unwrap();
         assert_eq!(issued["clusters"][0]["cluster"]["server"], server, "{id} {endpoint:?}");
@@ -114,7 +158,7 @@ async fn kubeconfigs_lead_to_the_endpoint_that_was_asked_for() {
     }
     let refused = issue(&rig, "cce-open", vpc, Some(Duration::from_secs(3_600))).await.unwrap_err();
     assert!(refused.code() == Code::InvalidArgument && refused.message().contains("--exec"), "{refused:?}");
-    rig.cloud.fail("GET /cce/v2/kubeconfig", 1, 403, r#"{"code":"AccessDenied","message":"no"}"#, false);
+    rig.refuse("GetKubeConfig", 1, 403, "AccessDenied");
     let refused = issue(&rig, "cce-open", vpc, None).await.unwrap_err();
     assert!(refused.code() == Code::PermissionDenied && refused.message().contains("/v2/rbac"), "{refused:?}");
 }
@@ -128,10 +172,10 @@ async fn registries_and_their_users_are_shown_with_the_personal_one() {
     let seen: Vec<_> = page.registries.iter().map(|one| (one.id.as_str(), one.hosts.join(" "))).collect();
     assert_eq!(
         seen,
-        [("ccr-1", "ccr-1-pub.example ccr-1-vpc.example".to_owned()), ("personal", "hub.baidubce.com".to_owned())]
+        [(REGISTRY, format!("{PUBLIC_HOST} {PRIVATE_HOST}")), ("personal", "hub.baidubce.com".to_owned())]
     );
     let user = |id: &str, name: &str| (id.to_owned(), name.to_owned(), false);
-    assert_eq!(users(&rig, "ccr-1").await, [user("account", "owner"), user("12", "robot$old")]);
+    assert_eq!(users(&rig, REGISTRY).await, [user("account", LOGIN), user("12", "old")]);
     assert_eq!(users(&rig, "personal").await, [user("account", "person")]);
 }
 
@@ -140,34 +184,37 @@ async fn a_user_is_replaced_with_its_rights_again_and_again_and_revoked_by_its_i
     let rig = rig().await;
     let plan = replace(&rig, "new", "12", true).await.unwrap();
     assert!(plan.user.is_none() && plan.credential.is_none() && plan.steps.len() == 2, "{plan:?}");
-    assert_eq!(rig.cloud.writes(), 0, "a plan changes nothing");
+    assert_eq!(rig.writes(), 0, "a plan changes nothing");
 
     let first = replace(&rig, "new", "12", false).await.unwrap();
     let (user, credential) = (first.user.unwrap(), first.credential.unwrap());
-    assert_eq!((user.username.as_str(), user.ours, credential.username.as_str()), ("robot$new", true, "robot$new"));
-    assert_eq!(credential.hosts, ["ccr-1-pub.example", "ccr-1-vpc.example"]);
-    let rights = |at: usize| rig.cloud.lock().robots[at]["permissions"].clone();
-    assert_eq!(rights(1), rights(0), "the rights of the one it replaces");
+    assert_eq!((user.username.as_str(), user.ours, credential.username.as_str()), ("new", true, "new"));
+    assert_eq!(credential.hosts, [PUBLIC_HOST, PRIVATE_HOST]);
+    assert!(
+        admits(&rig, "new", &credential.password) && admits(&rig, "old", "marker-secret-0"),
+        "both log in meanwhile"
+    );
+    assert_eq!(robot(&rig, "new").permissions, robot(&rig, "old").permissions, "the rights of the one it replaces");
 
     let second = replace(&rig, "new", "12", false).await.unwrap();
     assert_eq!(second.user.unwrap().id, user.id, "the same user");
     let (old, new) = (credential.password, second.credential.unwrap().password);
-    assert_ne!(old, new);
-    assert_eq!(rig.cloud.lock().robots[1]["secret"], new.as_str());
-    assert_eq!(rig.cloud.count("POST /ccr/v1/instances/ccr-1/robots"), 1);
+    assert!(!admits(&rig, "new", &old) && admits(&rig, "new", &new), "with another password");
+    assert_eq!(rig.count("CreateRobot"), 1);
 
     // The answer is lost, the robot is there: the next attempt finds it.
-    rig.cloud.fail("POST /ccr/v1/instances/ccr-1/robots", 1, 500, "", true);
+    rig.refuse_after("CreateRobot", 1, 500, "InternalError");
     assert_eq!(replace(&rig, "third", "12", false).await.unwrap_err().code(), Code::Unavailable);
-    replace(&rig, "third", "12", false).await.unwrap();
-    assert_eq!(users(&rig, "ccr-1").await.iter().filter(|user| user.1 == "robot$third").count(), 1);
+    let third = replace(&rig, "third", "12", false).await.unwrap().credential.unwrap();
+    assert!(admits(&rig, "third", &third.password));
+    assert_eq!(users(&rig, REGISTRY).await.iter().filter(|user| user.1 == "third").count(), 1);
 
     assert_eq!(replace(&rig, "old", "", false).await.unwrap_err().code(), Code::FailedPrecondition, "not ours");
-    assert_eq!(revoke(&rig, "ccr-1", "robot$old").await.unwrap_err().code(), Code::InvalidArgument, "a name is no id");
-    assert_eq!(revoke(&rig, "ccr-1", "account").await.unwrap_err().code(), Code::InvalidArgument);
-    revoke(&rig, "ccr-1", "12").await.unwrap();
-    revoke(&rig, "ccr-1", "12").await.unwrap();
-    assert!(users(&rig, "ccr-1").await.iter().all(|user| user.0 != "12"));
+    assert_eq!(revoke(&rig, REGISTRY, "old").await.unwrap_err().code(), Code::InvalidArgument, "a name is no id");
+    assert_eq!(revoke(&rig, REGISTRY, "account").await.unwrap_err().code(), Code::InvalidArgument);
+    revoke(&rig, REGISTRY, "12").await.unwrap();
+    revoke(&rig, REGISTRY, "12").await.unwrap();
+    assert!(users(&rig, REGISTRY).await.iter().all(|user| user.0 != "12") && !admits(&rig, "old", "marker-secret-0"));
     replace(&rig, "new", "12", false).await.unwrap();
 }
 
@@ -193,17 +240,20 @@ async fn the_personal_registrys_user_keeps_its_name_and_people_are_told_what_can
 async fn a_login_is_issued_for_whole_hours() {
     let rig = rig().await;
     let request = v1::IssueRegistryCredentialRequest {
-        registry_id: "ccr-1".to_owned(),
+        registry_id: REGISTRY.to_owned(),
         lifetime: Some(Duration::from_secs(5_400).try_into().unwrap()),
         tenant: String::new(),
     };
     let issued =
         client(&rig).issue_registry_credential(timed(request.clone())).await.unwrap().into_inner().credential.unwrap();
-    assert_eq!((issued.username.as_str(), issued.password.as_str()), ("owner", "marker-temporary-2"));
+    assert_eq!(issued.username, LOGIN);
+    assert!(admits(&rig, LOGIN, &issued.password));
     let ends = std::time::SystemTime::try_from(issued.expires_at.unwrap()).unwrap();
     let left = ends.duration_since(std::time::SystemTime::now()).unwrap().as_secs();
     assert!((7_100..=7_200).contains(&left), "{left}");
     let personal = v1::IssueRegistryCredentialRequest { registry_id: "personal".to_owned(), ..request };
     let refused = client(&rig).issue_registry_credential(timed(personal)).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
+    rig.cloud.advance(Duration::from_secs(7_201));
+    assert!(!admits(&rig, LOGIN, &issued.password), "the cloud lets nobody in with it any longer");
 }

@@ -33,6 +33,8 @@ pub struct Registry {
     pub status: String,
     /// Its host.
     pub public_url: String,
+    /// Its host inside VPCs that are linked to it.
+    pub private_domain: Option<String>,
     /// The permanent password of the account's login, once it is set.
     #[serde(skip)]
     pub password: Option<String>,
@@ -56,6 +58,8 @@ pub struct NewRegistry {
     pub account: Option<String>,
     /// Its status; absent: `running`.
     pub status: Option<String>,
+    /// Its host inside VPCs that are linked to it; absent: none is.
+    pub private_domain: Option<String>,
 }
 
 /// The login of the personal registry.
@@ -84,6 +88,7 @@ impl State {
             account: new.account.unwrap_or_else(|| ACCOUNT.to_owned()),
             name: new.name,
             status: new.status.unwrap_or_else(|| "running".to_owned()),
+            private_domain: new.private_domain,
             password: None,
             temporary: Vec::new(),
             robots: Vec::new(),
@@ -123,6 +128,7 @@ pub(super) fn service() -> Service<State> {
             "acrossregion",
         ]))
         .route(Route::get("/v1/instances/{id}", "GetRegistry", show))
+        .route(Route::get("/v1/instances/{id}/privatelinks", "ListPrivateLinks", private_links))
         .route(Route::put("/v1/instances/{id}/credential", "ResetPassword", reset_password))
         .route(Route::post("/v1/instances/{id}/credential", "CreateTemporaryToken", temporary_password));
     robots::routes(service)
@@ -181,6 +187,11 @@ fn show(call: &mut C<'_>) -> Reply {
         "info": registry.view(&call.state.region), "statistic": { "repo": 0, "chart": 0, "namespace": 0, "storage": 0 },
         "quota": { "repo": 100, "chart": 100, "namespace": 100 }, "bucket": "", "region": call.state.region,
     })))
+}
+
+fn private_links(call: &mut C<'_>) -> Reply {
+    let domain = named(call)?.private_domain.as_deref().unwrap_or_default();
+    Ok(Answer::ok(&json!({ "domain": domain, "items": [] })))
 }
 
 /// That a password is one the registry takes.
