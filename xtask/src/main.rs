@@ -91,8 +91,9 @@ fn api(root: &Path, accept: bool, replace: bool) -> Result<ExitCode> {
 /// here too so that cargo can do all of it side by side. With the features of the whole workspace, as `cargo test
 /// --workspace` has them, so that nothing is compiled once more for the sake of a feature.
 fn run_program(root: &Path, program: &str, profile: &[&str], args: &[OsString]) -> Result<ExitCode> {
-    let bins = ["cloud-controller-manager", "provider-mock", "provider-huawei", "cloud-simulator", program]
-        .map(|name| format!("--bin={name}"));
+    let daemons = ["provider-mock", "provider-huawei", "provider-baidu"];
+    let bins = daemons.into_iter().chain(["cloud-controller-manager", "cloud-simulator", "cpctl", program]);
+    let bins: Vec<_> = bins.map(|name| format!("--bin={name}")).collect();
     let mut build = cargo(root);
     build.args(["build", "--workspace"]).args(profile).args(&bins);
     if !build.status().context("cargo build")?.success() {

@@ -2,16 +2,18 @@
 //!
 //! etcd and kube-apiserver are real, the controller and the provider's daemon are the programs as they are shipped, joined
 //! by a Unix socket. The cloud is a simulator, and its machines and the kubelets on them are played: machines are loopback
-//! addresses.
+//! addresses. A cluster can be in two clouds at once: each has its daemon, and both have one controller.
 
 mod screen;
+mod site;
 mod story;
 mod world;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use screen::Screen;
@@ -22,9 +24,9 @@ use world::World;
 #[derive(Parser)]
 #[command(name = "cargo xtask demo", bin_name = "cargo xtask demo")]
 struct Args {
-    /// Whose cloud is played.
-    #[arg(long, value_enum, default_value = "huawei")]
-    provider: Provider,
+    /// Whose cloud is played. Several, with commas between, are one cluster in several clouds.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "huawei")]
+    provider: Vec<Provider>,
     /// Stays up after the last step, for a look around with kubectl, until interrupted.
     #[arg(long)]
     keep: bool,
@@ -34,7 +36,7 @@ struct Args {
 }
 
 /// A cloud the demo can run on.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Provider {
     /// Huawei Cloud, simulated, with provider-huawei.
     Huawei,
@@ -54,14 +56,35 @@ impl From<Provider> for Kind {
     }
 }
 
+impl Args {
+    /// The clouds.
+    ///
+    /// # Errors
+    /// When the same is named twice, or the mock with another.
+    fn kinds(&self) -> Result<Vec<Kind>, clap::Error> {
+        let refused = |why: &str| Args::command().error(ErrorKind::ArgumentConflict, format!("--provider: {why}"));
+        let (first, others) = self.provider.split_first().ok_or_else(|| refused("name a cloud"))?;
+        if others.contains(first) {
+            return Err(refused("a cloud is named twice; a cluster can be in it once"));
+        }
+        if !others.is_empty() && self.provider.contains(&Provider::Mock) {
+            return Err(refused(
+                "the mock has a machine for every node there is, so leave it out where there are others",
+            ));
+        }
+        Ok(self.provider.iter().map(|provider| Kind::from(*provider)).collect())
+    }
+}
+
 /// The status of a shell command ended by an interrupt.
 const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    let kinds = args.kinds().unwrap_or_else(|error| error.exit());
     let screen = Screen::new();
-    match Box::pin(run(&screen, &args)).await {
+    match Box::pin(run(&screen, &args, &kinds)).await {
         Ok(Outcome::Complete) => {
             screen.end("Every step happened, and everything is cleaned up.");
             ExitCode::SUCCESS
@@ -84,9 +107,9 @@ enum Outcome {
 }
 
 /// However this ends, dropping the world takes every process and file away again.
-async fn run(screen: &Screen, args: &Args) -> Result<Outcome> {
+async fn run(screen: &Screen, args: &Args, kinds: &[Kind]) -> Result<Outcome> {
     let profile = if args.built_for_tests { Profile::Test } else { Profile::Dev };
-    let Some(world) = unless_interrupted(Box::pin(World::create(screen, profile, args.provider.into()))).await else {
+    let Some(world) = unless_interrupted(Box::pin(World::create(screen, profile, kinds))).await else {
         return Ok(Outcome::Interrupted);
     };
     let mut world = world?;
@@ -97,7 +120,9 @@ async fn run(screen: &Screen, args: &Args) -> Result<Outcome> {
     if args.keep {
         screen.end("Every step happened. It all stays up until you press Ctrl-C.");
         screen::line(&format!("export KUBECONFIG={}", world.kubeconfig().display()));
-        screen::line(&format!("curl http://{}/", world.load_balancer()?));
+        for site in &world.sites {
+            screen::line(&format!("curl http://{}/", site.load_balancer()?));
+        }
         interrupt().await;
     }
     let Some(cleaned) = unless_interrupted(story::clean_up(screen, &mut world)).await else {
@@ -125,5 +150,28 @@ async fn interrupt() {
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(provider: &[&str]) -> Result<Vec<Kind>, String> {
+        let args = Args::try_parse_from([&["demo"], provider].concat()).map_err(|error| error.to_string())?;
+        args.kinds().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn clouds_are_named_one_or_several_and_none_twice() {
+        assert_eq!(kinds(&[]).unwrap(), [Kind::Huawei]);
+        assert_eq!(kinds(&["--provider", "mock"]).unwrap(), [Kind::Mock]);
+        assert_eq!(kinds(&["--provider", "baidu,huawei"]).unwrap(), [Kind::Baidu, Kind::Huawei]);
+        for (wrong, why) in
+            [("huawei,huawei", "twice"), ("baidu,mock", "leave it out"), ("elsewhere", "possible values")]
+        {
+            let error = kinds(&["--provider", wrong]).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
     }
 }

@@ -1,22 +1,20 @@
 //! Everything that runs: the control plane, the daemon, the controller, and the kubelets and backends of the machines.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::Client;
 use kube::api::Api;
-use testkit::backend::Backend;
-use testkit::cloud::{Cloud, Kind, Place};
+use testkit::cloud::Kind;
 use testkit::controller::{ControllerSettings, rights};
 use testkit::process::Exit;
 use testkit::program::{self, Program};
-use testkit::{Binaries, ControlPlane, FakeKubelet, Profile};
+use testkit::{Binaries, ControlPlane, Profile};
 
 use crate::screen::Screen;
+use crate::site::{self, Site};
 
 const CLUSTER_CIDR: &str = "10.244.0.0/16";
 
@@ -30,29 +28,18 @@ const IMPATIENT: [&str; 6] = [
     "--load-balancer-audit-period=30s",
 ];
 
-/// A machine of the played cloud: what runs on it.
-pub(crate) struct Machine {
-    pub(crate) place: Place,
-    pub(crate) kubelet: FakeKubelet,
-    /// What answers on its node port.
-    pub(crate) backend: Option<Backend>,
-}
-
 /// Dropped in the order of the fields: first what uses something, then what is used.
 pub(crate) struct World {
-    pub(crate) machines: BTreeMap<String, Machine>,
-    pub(crate) load_balancer: Option<SocketAddr>,
-    pub(crate) client: Client,
     controller: Program,
-    pub(crate) cloud: Cloud,
+    /// In the order of the controller's `--provider`s: without a class, a Service belongs to the first.
+    pub(crate) sites: Vec<Site>,
+    pub(crate) client: Client,
     plane: ControlPlane,
-    /// The last of the cloud's calls that were shown.
-    shown: u64,
 }
 
 impl World {
     /// Brings everything up but the machines.
-    pub(crate) async fn create(screen: &Screen, profile: Profile, kind: Kind) -> Result<Self> {
+    pub(crate) async fn create(screen: &Screen, profile: Profile, kinds: &[Kind]) -> Result<Self> {
         screen.chapter("A control plane");
         let binaries = screen.task("the programs are built", Binaries::build(profile)).await?;
         // May build for minutes, with progress of its own.
@@ -63,12 +50,21 @@ impl World {
         screen.done(format!("kube-apiserver {version} and etcd are ready"), started.elapsed());
         screen.fact(plane.url());
 
-        screen.chapter("A provider's daemon and the controller, two processes joined by a Unix socket");
-        let cloud = Cloud::start(kind, binaries, plane.folder());
-        let cloud = screen.task("the cloud is played, and the provider's daemon serves", cloud).await?;
-        screen.fact(cloud.endpoint());
+        screen.chapter(match kinds {
+            [_] => "A provider's daemon and the controller, two processes joined by a Unix socket",
+            _ => "A daemon for each cloud and one controller, processes joined by Unix sockets",
+        });
+        let mut sites = Vec::new();
+        for (nth, kind) in (0..).zip(kinds) {
+            let site = Site::start(*kind, nth, kinds.len() == 1, binaries, plane.folder());
+            let name = site::name(*kind, kinds.len() == 1);
+            let site = screen.task(&format!("{name} is played, and its provider's daemon serves"), site).await?;
+            screen.fact(site.cloud.endpoint());
+            sites.push(site);
+        }
         let kubeconfig = screen.task("the controller has an identity with just its rights", rights(&plane)).await?;
-        let mut controller = ControllerSettings::new(kubeconfig, cloud.endpoint());
+        let mut controller = ControllerSettings { providers: Vec::new(), ..ControllerSettings::new(kubeconfig, "") };
+        controller.providers = sites.iter().map(|site| site.cloud.endpoint().to_owned()).collect();
         "demo".clone_into(&mut controller.cluster_name);
         controller.args = ["--allocate-node-cidrs=true", "--configure-cloud-routes=true"]
             .into_iter()
@@ -77,7 +73,7 @@ impl World {
             .chain([format!("--cluster-cidr={CLUSTER_CIDR}")])
             .collect();
         let controller = Program::start(controller.launch(binaries, plane.folder(), "cloud-controller-manager"))?;
-        Ok(Self { machines: BTreeMap::new(), load_balancer: None, client, controller, cloud, plane, shown: 0 })
+        Ok(Self { controller, sites, client, plane })
     }
 
     pub(crate) fn nodes(&self) -> Api<Node> {
@@ -88,35 +84,22 @@ impl World {
         Api::default_namespaced(self.client.clone())
     }
 
-    /// The address people send requests to.
-    pub(crate) fn load_balancer(&self) -> Result<SocketAddr> {
-        self.load_balancer.context("there is no load balancer")
-    }
-
     /// The administrator's.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.plane.kubeconfig()
     }
 
-    pub(crate) fn machine(&mut self, name: &str) -> Result<&mut Machine> {
-        self.machines.get_mut(name).with_context(|| format!("there is no machine {name}"))
-    }
-
     /// Fails if one of our programs has ended by itself.
     pub(crate) fn ensure_running(&self) -> Result<()> {
         self.controller.ensure_running()?;
-        self.cloud.ensure_running()
+        self.sites.iter().try_for_each(|site| site.cloud.ensure_running())
     }
 
-    /// Shows the REST calls made of the cloud since this was last asked, those that changed something one by one.
+    /// Shows the REST calls made of each cloud since this was last asked.
     pub(crate) async fn show_calls(&mut self, screen: &Screen) -> Result<()> {
-        let calls = self.cloud.calls(self.shown).await?;
-        let Some(last) = calls.last() else { return Ok(()) };
-        self.shown = last.number;
-        let (writes, reads): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.mutating);
-        let named: Vec<_> = writes.iter().map(|call| format!("{} {}", call.service, call.action)).collect();
-        let named = if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) };
-        screen.fact(format!("cloud calls: {} to read, {} to change{named}", reads.len(), writes.len()));
+        for site in &mut self.sites {
+            site.show_calls(screen).await?;
+        }
         Ok(())
     }
 
@@ -124,13 +107,16 @@ impl World {
     pub(crate) async fn stop(&mut self) -> Result<()> {
         let exit = self.controller.stop().await?;
         ensure!(exit == Exit::Code(0), "cloud-controller-manager ended with {exit}");
-        self.cloud.stop().await
+        for site in &mut self.sites {
+            site.cloud.stop().await?;
+        }
+        Ok(())
     }
 
     /// Adds to an error what the programs have said, which else is gone with the folder it is in.
     pub(crate) fn explain(&self, error: &anyhow::Error) -> anyhow::Error {
-        let programs: Vec<_> =
-            std::iter::once(("cloud-controller-manager", &self.controller)).chain(self.cloud.programs()).collect();
+        let mut programs = vec![("cloud-controller-manager", &self.controller)];
+        programs.extend(self.sites.iter().flat_map(|site| site.cloud.programs()));
         program::explain(error, &programs)
     }
 }

@@ -23,9 +23,14 @@ struct Kept {
 
 impl Kept {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(args: &[&str]) -> Self {
         let output = tempfile::tempdir().expect("a folder");
         let demo = Launch::new(env!("CARGO_BIN_EXE_demo"), output.path().join("output"))
             .args(["--keep", "--built-for-tests"])
+            .args(args)
             .spawn()
             .expect("started");
         let kubeconfig = eventually("the demo prints its KUBECONFIG", STORY, async || {
@@ -105,4 +110,26 @@ async fn a_step_that_does_not_happen_fails_the_demo() {
     assert!(log.contains("cloud-controller-manager ended with signal 9"), "{log}");
     assert_eq!(processes_in(kept.folder()), []);
     assert!(!kept.folder().exists());
+}
+
+#[tokio::test]
+async fn one_cluster_can_be_in_two_clouds() {
+    let kept = Kept::start_with(&["--provider", "huawei,baidu"]).await;
+    let nodes = Api::<Node>::all(client_from_kubeconfig(&kept.kubeconfig).await.expect("client"));
+    let nodes = nodes.list(&ListParams::default()).await.expect("listed").items;
+    let mut schemes: Vec<_> = nodes
+        .iter()
+        .filter_map(|node| Some(node.spec.as_ref()?.provider_id.as_ref()?.split_once("://")?.0.to_owned()))
+        .collect();
+    schemes.sort();
+    assert_eq!(schemes, ["cce", "cce", "huaweicloud", "huaweicloud"], "of each cloud's three one was terminated");
+    let daemons = ["provider-huawei ", "provider-baidu ", "cloud-controller-manager "];
+    for daemon in daemons {
+        let lines = processes_in(kept.folder());
+        assert_eq!(lines.iter().filter(|(_, line)| line.contains(daemon)).count(), 1, "{daemon}: {lines:?}");
+    }
+
+    assert_eq!(kept.end().await, Exit::Code(0), "{}", kept.demo.log());
+    assert!(said(&kept.demo, "Every step happened, and everything is cleaned up.").is_ok());
+    assert_eq!(processes_in(kept.folder()), []);
 }
