@@ -37,7 +37,12 @@ pub struct Cloud {
 impl Lab {
     /// Builds the release binaries and starts a control plane.
     pub async fn start() -> Result<Self> {
-        let binaries = Binaries::build(Profile::Release).await?;
+        Self::start_with(Profile::Release).await
+    }
+
+    /// The same with programs that are built in another way.
+    pub async fn start_with(profile: Profile) -> Result<Self> {
+        let binaries = Binaries::build(profile).await?;
         let plane = ControlPlane::builder().start().await?;
         let client = plane.client().await?;
         Ok(Self { plane, client, binaries })

@@ -3,10 +3,10 @@
 //!
 //! Machines are noisy, so figures are counts or ratios within one run wherever that is possible.
 
+pub mod cloud;
 pub mod crash;
 pub mod faults;
 pub mod hop;
-pub mod huawei;
 pub mod idle;
 pub mod lab;
 pub mod nodes;

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use benches::{crash, faults, hop, huawei, idle, nodes, report::Report, services};
+use benches::{
+    cloud::{self, BAIDU, Extent, HUAWEI},
+    crash, faults, hop, idle, nodes,
+    report::Report,
+    services,
+};
 use clap::{Parser, ValueEnum};
 
 #[derive(Parser)]
@@ -20,9 +25,13 @@ struct Args {
     /// `crash`: makes the random choices repeatable.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// `huawei-nodes`: minutes without anything to do.
+    /// `huawei-nodes`, `baidu-nodes`: minutes without anything to do.
     #[arg(long, default_value_t = 5)]
     idle_minutes: u64,
+    /// `huawei-…`, `baidu-…`: a twentieth of the size, with the programs `cargo test --workspace` has built. Shows that a bench works;
+    /// what it prints are no figures.
+    #[arg(long)]
+    trial: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -51,6 +60,14 @@ enum Bench {
     HuaweiMemory,
     /// Huawei Cloud: calls for load balancers of each class.
     HuaweiCalls,
+    /// Baidu AI Cloud: calls for 1,000 and 5,000 nodes, and of a cluster at rest.
+    BaiduNodes,
+    /// Baidu AI Cloud: 200 Services at once, 20 calls a second.
+    BaiduLimited,
+    /// Baidu AI Cloud: resident memory and connections of the daemon.
+    BaiduMemory,
+    /// Baidu AI Cloud: calls for load balancers of each class.
+    BaiduCalls,
 }
 
 #[tokio::main]
@@ -58,6 +75,8 @@ async fn main() -> Result<()> {
     // Cannot fail: nothing was installed before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
+    let extent = if args.trial { Extent::Trial } else { Extent::Full };
+    let idle = Duration::from_secs(60 * args.idle_minutes);
     let reports = match args.bench {
         Bench::Nodes => vec![nodes::nodes(1000).await?, nodes::nodes(5000).await?],
         Bench::Quiet => vec![idle::quiet().await?],
@@ -67,13 +86,14 @@ async fn main() -> Result<()> {
         Bench::Faults => vec![faults::faults().await?],
         Bench::Gone => vec![faults::gone().await?],
         Bench::Crash => vec![crash::crash(args.runs, args.seed).await?],
-        Bench::HuaweiNodes => {
-            let idle = Duration::from_secs(60 * args.idle_minutes);
-            vec![huawei::nodes::nodes(1000, idle).await?, huawei::nodes::nodes(5000, idle).await?]
-        }
-        Bench::HuaweiLimited => vec![huawei::limited::limited().await?],
-        Bench::HuaweiMemory => vec![huawei::memory::memory().await?],
-        Bench::HuaweiCalls => vec![huawei::calls::calls().await?],
+        Bench::HuaweiNodes => cloud::nodes::nodes(&HUAWEI, extent, idle).await?,
+        Bench::HuaweiLimited => vec![cloud::limited::limited(&HUAWEI, extent).await?],
+        Bench::HuaweiMemory => vec![cloud::memory::memory(&HUAWEI, extent).await?],
+        Bench::HuaweiCalls => vec![cloud::calls::calls(&HUAWEI, extent).await?],
+        Bench::BaiduNodes => cloud::nodes::nodes(&BAIDU, extent, idle).await?,
+        Bench::BaiduLimited => vec![cloud::limited::limited(&BAIDU, extent).await?],
+        Bench::BaiduMemory => vec![cloud::memory::memory(&BAIDU, extent).await?],
+        Bench::BaiduCalls => vec![cloud::calls::calls(&BAIDU, extent).await?],
     };
     print(&reports, args.json);
     Ok(())

@@ -7,15 +7,19 @@ mod mock;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use control_plane::process::Exit;
 
 pub use crate::mock::RouteView;
 use crate::network::Network;
 use crate::program::Program;
-use crate::simulator::CallView;
-use crate::{Binaries, cloud::baidu::Baidu, cloud::huawei::Huawei, cloud::mock::Mocked};
+use crate::simulator::{CallView, Simulator};
+use crate::{Binaries, cloud::baidu::Baidu, cloud::huawei::Huawei, cloud::mock::Mocked, eventually};
+
+/// How long a daemon may take to listen.
+const START: Duration = Duration::from_secs(30);
 
 /// Which cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +58,64 @@ pub struct Place {
 impl Cloud {
     /// Starts it and waits until its daemon serves. Its files are in this folder.
     pub async fn start(kind: Kind, binaries: &Binaries, folder: &Path) -> Result<Self> {
+        Self::start_with(kind, binaries, folder, true).await
+    }
+
+    /// The same for thousands of machines and load balancers, none of which is played: no traffic is carried. The mock always does.
+    pub async fn start_without_traffic(kind: Kind, binaries: &Binaries, folder: &Path) -> Result<Self> {
+        Self::start_with(kind, binaries, folder, false).await
+    }
+
+    async fn start_with(kind: Kind, binaries: &Binaries, folder: &Path, traffic: bool) -> Result<Self> {
         let network = Network::reserve()?;
+        let carried = traffic.then_some(&network);
         let played = match kind {
             Kind::Mock => Played::Mock(Box::new(Mocked::start(binaries, folder, &network).await?)),
-            Kind::Huawei => Played::Huawei(Box::new(Huawei::start(binaries, folder, Some(&network)).await?)),
-            Kind::Baidu => Played::Baidu(Box::new(Baidu::start(binaries, folder, Some(&network)).await?)),
+            Kind::Huawei => Played::Huawei(Box::new(Huawei::start(binaries, folder, carried).await?)),
+            Kind::Baidu => Played::Baidu(Box::new(Baidu::start(binaries, folder, carried).await?)),
         };
         Ok(Self { played, network })
+    }
+
+    /// The simulated cloud behind the daemon; the mock has none.
+    ///
+    /// # Errors
+    /// When this is the mock.
+    pub fn simulator(&self) -> Result<&Simulator> {
+        match &self.played {
+            Played::Mock(_) => bail!("the mock is daemon and cloud in one, and has no simulator"),
+            Played::Huawei(cloud) => Ok(cloud.simulator()),
+            Played::Baidu(cloud) => Ok(cloud.simulator()),
+        }
+    }
+
+    /// The daemon.
+    pub fn daemon(&self) -> &Program {
+        match &self.played {
+            Played::Mock(cloud) => cloud.program(),
+            Played::Huawei(cloud) => cloud.daemon(),
+            Played::Baidu(cloud) => cloud.daemon(),
+        }
+    }
+
+    /// The daemon, to stop and start it.
+    pub fn daemon_mut(&mut self) -> &mut Program {
+        match &mut self.played {
+            Played::Mock(cloud) => cloud.program_mut(),
+            Played::Huawei(cloud) => cloud.daemon_mut(),
+            Played::Baidu(cloud) => cloud.daemon_mut(),
+        }
+    }
+
+    /// Starts the daemon again after [`daemon_mut`](Self::daemon_mut) was stopped or killed, and waits until it listens.
+    pub async fn restart_daemon(&mut self) -> Result<()> {
+        self.daemon_mut().restart()?;
+        let socket = self.endpoint().trim_start_matches("unix://").to_owned();
+        eventually("the daemon listens", START, async || {
+            self.daemon().ensure_running()?;
+            tokio::net::UnixStream::connect(&socket).await.map(drop).context("nobody listens yet")
+        })
+        .await
     }
 
     /// For `--provider`.

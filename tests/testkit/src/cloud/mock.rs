@@ -39,11 +39,19 @@ impl Mocked {
         Ok(self.0.control().load_balancers().await?.len())
     }
 
+    pub(super) fn program(&self) -> &Program {
+        self.0.program()
+    }
+
+    pub(super) fn program_mut(&mut self) -> &mut Program {
+        self.0.program_mut()
+    }
+
     pub(super) fn programs(&self) -> Vec<(&'static str, &Program)> {
-        vec![(NAME, self.0.program())]
+        vec![(NAME, self.program())]
     }
 
     pub(super) fn programs_mut(&mut self) -> Vec<(&'static str, &mut Program)> {
-        vec![(NAME, self.0.program_mut())]
+        vec![(NAME, self.program_mut())]
     }
 }

@@ -4,17 +4,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Tally, World};
+use super::{Extent, Site, Tally, World};
 use crate::{
     lab::since,
     report::{Report, Target, as_f64},
     watch::all_initialised,
 };
 
-/// As many servers and nodes; then nothing for `idle`.
-pub async fn nodes(count: u32, idle: Duration) -> Result<Report> {
-    let mut report = Report::new(format!("huawei-nodes {count}"));
-    let world = World::start().await?;
+/// 1,000 and 5,000 machines and nodes; then nothing for `idle`.
+pub async fn nodes(site: &'static Site, extent: Extent, idle: Duration) -> Result<Vec<Report>> {
+    Ok(vec![some(site, extent, 1000, idle).await?, some(site, extent, 5000, idle).await?])
+}
+
+async fn some(site: &'static Site, extent: Extent, count: u32, idle: Duration) -> Result<Report> {
+    let count = extent.of(count);
+    let mut report = Report::new(format!("{}-nodes {count}", site.name));
+    let world = World::start(site, extent).await?;
     world.machines(0..count, 0).await?;
     let thousands = f64::from(count) / 1000.0;
 

@@ -1,6 +1,9 @@
-//! The figures of `provider-huawei`, on the simulated Huawei Cloud: calls of its REST APIs, as its journal has them.
+//! The figures of daemons for real clouds, on the simulated ones: calls of their REST APIs, as the journals have them. What is
+//! measured is the same everywhere; a [`Site`] says what differs.
 
+mod baidu;
 pub mod calls;
+mod huawei;
 pub mod limited;
 pub mod memory;
 pub mod nodes;
@@ -8,6 +11,7 @@ pub mod nodes;
 use std::{
     collections::BTreeMap,
     ops::Range,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -15,12 +19,15 @@ use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 use testkit::{
-    cloud::huawei::Huawei,
+    Binaries, Profile,
+    cloud::{Cloud, Kind},
     kubelet::{NodeSettings, register_all},
     program::Program,
     services,
-    simulator::CallView,
+    simulator::{CallView, Simulator},
 };
+
+pub use self::{baidu::BAIDU, huawei::HUAWEI};
 
 use crate::{
     lab::{Lab, tail},
@@ -36,26 +43,107 @@ const REGISTER: usize = 32;
 /// Nodes with this label are members of no load balancer.
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
-/// A control plane, the simulated cloud and the daemon.
+/// How large a measurement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// As the figures say, with release builds.
+    Full,
+    /// A twentieth of it, with the programs that tests have built.
+    Trial,
+}
+
+impl Extent {
+    fn of(self, count: u32) -> u32 {
+        match self {
+            Self::Full => count,
+            Self::Trial => count.div_ceil(20),
+        }
+    }
+
+    fn profile(self) -> Profile {
+        match self {
+            Self::Full => Profile::Release,
+            Self::Trial => Profile::Test,
+        }
+    }
+}
+
+/// A cloud and its daemon, as far as they differ from others.
+pub struct Site {
+    /// Begins the names of its benches.
+    pub name: &'static str,
+    /// The daemon's name.
+    pub daemon: &'static str,
+    kind: Kind,
+    binary: fn(&Binaries) -> &Path,
+    /// Machines of these names, for the simulator.
+    machines: fn(&[String]) -> Value,
+    /// Services of the cloud that are asked about nodes; all others are about load balancers.
+    of_nodes: &'static [&'static str],
+    classes: &'static [Class],
+    /// The cheapest load balancers: one of each kind, told apart by the number.
+    cheap: fn(u32) -> Service,
+    /// A load balancer of the plainest kind with a public address of its own, and the calls that make its objects, one each.
+    public: fn(u32) -> Service,
+    made: &'static [&'static str],
+    /// Writes for a load balancer when a node joins.
+    writes_a_node: f64,
+    full: Full,
+    /// How many members all load balancers have together.
+    members: fn(&[Value]) -> usize,
+    /// The kind of objects in which the simulator shows members, as a JSON pointer.
+    members_in: &'static str,
+}
+
+/// A load balancer with as many members as it can have.
+struct Full {
+    members: u32,
+    /// Most members in one call.
+    batch: u32,
+    /// The call.
+    action: &'static str,
+}
+
+/// A class of load balancers.
+struct Class {
+    name: &'static str,
+    /// The least number of calls possible on a daemon that has just started, for one port. The docs say what they are.
+    least: u64,
+    /// What has to be in the cloud before the first so many Services.
+    needs: fn(u32) -> Value,
+    service: fn(u32) -> Service,
+}
+
+/// Nothing.
+fn none(_: u32) -> Value {
+    json!({})
+}
+
+/// A control plane, a simulated cloud and its daemon.
 struct World {
+    site: &'static Site,
     lab: Lab,
-    cloud: Huawei,
+    cloud: Cloud,
 }
 
 impl World {
     /// Starts them. The cloud takes 30 ms a call, carries no traffic, and has room for everything.
-    async fn start() -> Result<Self> {
-        let lab = Lab::start().await?;
-        let cloud = Huawei::start(lab.binaries(), lab.plane.folder(), None).await?;
-        cloud.simulator().turn(&json!({ "latencyMs": LATENCY_MS, "quotas": { "*": 1_000_000 } })).await?;
-        Ok(Self { lab, cloud })
+    async fn start(site: &'static Site, extent: Extent) -> Result<Self> {
+        let lab = Lab::start_with(extent.profile()).await?;
+        let cloud = Cloud::start_without_traffic(site.kind, lab.binaries(), lab.plane.folder()).await?;
+        cloud.simulator()?.turn(&json!({ "latencyMs": LATENCY_MS, "quotas": { "*": 1_000_000 } })).await?;
+        Ok(Self { site, lab, cloud })
     }
 
-    /// Servers, and their nodes as kubelets register them. Those from `members` on are members of no load balancer.
+    fn simulator(&self) -> Result<&Simulator> {
+        self.cloud.simulator()
+    }
+
+    /// Machines, and their nodes as kubelets register them. Those from `members` on are members of no load balancer.
     async fn machines(&self, numbers: Range<u32>, members: u32) -> Result<()> {
-        let servers: Vec<Value> = numbers.clone().map(|n| json!({ "name": name(n) })).collect();
-        for some in servers.chunks(SEEDED) {
-            self.cloud.simulator().seed(&json!({ "servers": some })).await?;
+        let names: Vec<String> = numbers.clone().map(name).collect();
+        for some in names.chunks(SEEDED) {
+            self.simulator()?.seed(&(self.site.machines)(some)).await?;
         }
         let nodes = numbers.map(|n| {
             let excluded = (n >= members).then(|| (EXCLUDE.to_owned(), "true".to_owned()));
@@ -71,7 +159,7 @@ impl World {
 
     /// Calls with numbers above this.
     async fn calls(&self, after: u64) -> Result<Vec<CallView>> {
-        self.cloud.simulator().calls(after).await
+        self.cloud.calls(after).await
     }
 
     /// The number of the last call.
@@ -101,9 +189,15 @@ impl World {
         }
     }
 
+    /// Calls about load balancers.
+    fn about_services<'a>(&self, calls: &'a [CallView]) -> impl Iterator<Item = &'a CallView> {
+        let of_nodes = self.site.of_nodes;
+        calls.iter().filter(move |call| !of_nodes.contains(&call.service.as_str()))
+    }
+
     /// What went wrong, with the ends of both logs.
     fn explained(&self, controller: &Program) -> String {
-        format!("{}\n--- provider-huawei\n{}", tail(controller), tail(self.cloud.daemon()))
+        format!("{}\n--- {}\n{}", tail(controller), self.site.daemon, tail(self.cloud.daemon()))
     }
 }
 
@@ -114,6 +208,8 @@ struct Tally {
     writes: u64,
     /// Answered 429, which are neither.
     throttled: u64,
+    /// Answered that a change before is not finished: neither, too, and said again.
+    unfinished: u64,
     /// All but those, by the cloud's names.
     by_action: BTreeMap<String, u64>,
 }
@@ -125,6 +221,10 @@ impl Tally {
             match (call.status, call.mutating) {
                 (Some(429), _) => {
                     tally.throttled += 1;
+                    continue;
+                }
+                (Some(409), _) => {
+                    tally.unfinished += 1;
                     continue;
                 }
                 (_, true) => tally.writes += 1,
@@ -144,26 +244,13 @@ impl Tally {
     }
 }
 
-/// Calls about load balancers: nodes are what ECS is asked about.
-fn about_services(calls: &[CallView]) -> impl Iterator<Item = &CallView> {
-    calls.iter().filter(|call| call.service != "ecs")
-}
-
 /// A Service with these annotations.
-fn service(name: &str, annotations: &[(&str, &str)]) -> Service {
-    let mut service = services::load_balancer(name, 8080);
+fn service(n: u32, annotations: &[(&str, &str)]) -> Service {
+    let mut service = services::load_balancer(&format!("service-{n}"), 8080);
     let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     service.metadata.annotations = Some(annotations.collect());
     service
 }
-
-const SHARED: (&str, &str) = ("kubernetes.io/elb.class", "shared");
-const DEDICATED: (&str, &str) = ("kubernetes.io/elb.class", "dedicated");
-const ZONES: (&str, &str) = ("kubernetes.io/elb.availability-zones", "ap-southeast-1a");
-const EIP: (&str, &str) = (
-    "kubernetes.io/elb.eip-auto-create-option",
-    r#"{"ip_type":"5_bgp","bandwidth_size":5,"share_type":"PER","charge_mode":"traffic"}"#,
-);
 
 #[cfg(test)]
 mod tests {
