@@ -47,7 +47,7 @@ pub(super) struct Port<'a> {
 impl Port<'_> {
     pub(super) fn steps(&self, draft: &mut Draft) -> Result<(), Refusal> {
         let listener = self.listener_there()?;
-        let replaced = listener.is_some_and(|listener| !self.speaks_alike(listener));
+        let replaced = listener.is_some_and(|listener| !speaks_alike(listener, self.protocol()));
         let pool = self.pool_there(listener, replaced);
         let pool_id = pool.map_or_else(|| new_pool(self.spec.key), |pool| pool.id.clone());
         match pool {
@@ -85,10 +85,7 @@ impl Port<'_> {
 
     /// The listener at this port, if it is ours.
     fn listener_there(&self) -> Result<Option<&Listener>, Refusal> {
-        let here = |listener: &&Listener| {
-            is_udp(&listener.protocol) == self.spec.key.udp && listener.protocol_port == self.spec.key.port
-        };
-        let Some(listener) = self.target.listeners.iter().find(here) else { return Ok(None) };
+        let Some(listener) = listener_at(self.target, self.spec.key) else { return Ok(None) };
         if adopt::owns_listener(self.target, listener, &self.wanted.owner, self.spec) {
             return Ok(Some(listener));
         }
@@ -101,12 +98,6 @@ impl Port<'_> {
             self.spec.key, self.target.lb.id, listener.id, listener.name
         );
         Err(Refusal::new(Reason::NotOurs, message))
-    }
-
-    fn speaks_alike(&self, listener: &Listener) -> bool {
-        let plain =
-            |protocol: &str| if protocol == "TERMINATED_HTTPS" { "HTTPS".to_owned() } else { protocol.to_owned() };
-        plain(&listener.protocol) == plain(self.protocol())
     }
 
     /// The pool to go on with: the listener's own, else one that was made for this port and is not in use yet.
@@ -413,18 +404,28 @@ fn count(members: usize) -> String {
     if members == 1 { "1 member".to_owned() } else { format!("{members} members") }
 }
 
-/// For the record on the user's load balancer: the first port's listener carries it.
+/// For the record on the user's load balancer: the first port's listener carries it, be it there already, adopted or still to be made.
 pub(super) fn record_holder(balancer: &Balancer, wanted: &Wanted) -> Option<(PortKey, String, Record)> {
-    let key = wanted.ports.first()?.key;
-    let listener = balancer.listeners.iter().find(|listener| {
-        is_udp(&listener.protocol) == key.udp
-            && listener.protocol_port == key.port
-            && wanted.owner.claim(&listener.description) == Claim::Ours
-    });
-    Some(match listener {
-        Some(listener) => (key, listener.id.clone(), Record::read(&listener.description)),
-        None => (key, new_listener(key), Record::default()),
+    let spec = wanted.ports.first()?;
+    let stays = |listener: &&Listener| {
+        adopt::owns_listener(balancer, listener, &wanted.owner, spec)
+            && speaks_alike(listener, spec.speaks.listener(wanted.dedicated))
+    };
+    Some(match listener_at(balancer, spec.key).filter(stays) {
+        Some(listener) => (spec.key, listener.id.clone(), Record::read(&listener.description)),
+        None => (spec.key, new_listener(spec.key), Record::default()),
     })
+}
+
+fn listener_at(balancer: &Balancer, key: PortKey) -> Option<&Listener> {
+    let here = |listener: &&Listener| is_udp(&listener.protocol) == key.udp && listener.protocol_port == key.port;
+    balancer.listeners.iter().find(here)
+}
+
+/// Whether a listener need not be replaced in order to speak this.
+fn speaks_alike(listener: &Listener, protocol: &str) -> bool {
+    let plain = |protocol: &str| if protocol == "TERMINATED_HTTPS" { "HTTPS".to_owned() } else { protocol.to_owned() };
+    plain(&listener.protocol) == plain(protocol)
 }
 
 /// What is recorded for a Service on the user's load balancer. `None`: it has no listener there.

@@ -108,7 +108,24 @@ fn a_listener_of_the_same_name_on_the_users_load_balancer_needs_proof_too() {
         let id = made_by_go(&mut world, Some(address));
         let service = Service::new(SHARED).with(&[("id", &id)]);
         assert_eq!(service.plan(&world).is_ok(), adopted, "{address}");
+        if adopted {
+            let calls = service.ensure(&mut world);
+            assert!(!calls.contains(&"CreateListener"), "{calls:?}");
+            assert_eq!(service.plan(&world).unwrap(), [], "what is done is recorded on the adopted listener");
+        }
     }
+}
+
+#[test]
+fn the_record_on_the_users_load_balancer_moves_to_a_listener_that_replaces_the_first() {
+    let mut world = World::default();
+    let id = made_by_go(&mut world, Some("192.168.0.3"));
+    let service = Service::new(SHARED).with(&[("id", &id)]);
+    service.ensure(&mut world);
+    let service = service.with(&[("x-forwarded-host", "true")]);
+    let calls = service.ensure(&mut world);
+    assert!(calls.contains(&"DeleteListenerForce") && calls.contains(&"CreateListener"), "{calls:?}");
+    assert_eq!(service.plan(&world).unwrap(), []);
 }
 
 /// An adopted load balancer has an address whose bandwidth is called so. What is left of it after the Service, with these
