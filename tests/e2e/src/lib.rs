@@ -1,5 +1,8 @@
 //! The world of the end-to-end tests: the real binaries on a real control plane, joined by a socket or by mutual TLS.
 
+pub mod admin;
+pub mod huawei;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -16,9 +19,9 @@ use kube::{
 use serde_json::{Value, json};
 use testkit::{
     Binaries, ControlPlane, FakeKubelet, Profile,
-    backend::{Backend, served_by},
+    backend::{Backend, answered_by},
     controller::{ControllerSettings, rights},
-    eventually, http,
+    eventually,
     kubelet::NodeSettings,
     look,
     mock::{Mock, MockSettings},
@@ -54,6 +57,29 @@ pub enum Transport {
     Socket,
     /// TCP with mutual TLS and pinned names.
     MutualTls,
+}
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// The controller.
+    Controller,
+    /// The daemon.
+    Daemon,
+    /// Both.
+    Both,
+}
+
+impl Victim {
+    /// Whether the controller is among them.
+    pub fn is_controller(self) -> bool {
+        self != Self::Daemon
+    }
+
+    /// Whether the daemon is among them.
+    pub fn is_daemon(self) -> bool {
+        self != Self::Controller
+    }
 }
 
 /// What a world is made of.
@@ -294,16 +320,7 @@ impl World {
 
     /// Waits until requests are answered by exactly these nodes.
     pub async fn answered_by(&self, entrance: SocketAddr, nodes: &[&str]) -> Result<()> {
-        self.see(&format!("{entrance} is answered by {nodes:?}"), async || {
-            let mut answered = std::collections::BTreeSet::new();
-            for _ in 0..4 * nodes.len() {
-                let answer = http::get(entrance, "/").await?;
-                answered.insert(served_by(&answer).with_context(|| format!("an unknown answer: {answer}"))?.to_owned());
-            }
-            ensure!(answered.iter().eq(nodes.iter()), "answered by {answered:?}");
-            Ok(())
-        })
-        .await
+        self.see(&format!("{entrance} is answered by {nodes:?}"), async || answered_by(entrance, nodes).await).await
     }
 
     /// Deletes a Service and waits until it and every load balancer are gone.
@@ -330,7 +347,8 @@ pub fn pod_cidr(number: u8) -> String {
     format!("10.244.{number}.0/24")
 }
 
-fn impatient() -> Vec<String> {
+/// The cut-down waits, and routes.
+pub fn impatient() -> Vec<String> {
     let routes = ["--allocate-node-cidrs=true".to_owned(), format!("--cluster-cidr={CLUSTER_CIDR}")];
     IMPATIENT.map(str::to_owned).into_iter().chain(routes).collect()
 }

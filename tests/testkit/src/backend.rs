@@ -1,8 +1,9 @@
 //! What answers behind a load balancer: a small HTTP server on a node's address and node port, as kube-proxy would forward to.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::extract::ConnectInfo;
 use tokio::net::TcpListener;
@@ -49,6 +50,17 @@ impl Drop for Backend {
 /// The node named in a backend's answer.
 pub fn served_by(answer: &str) -> Option<&str> {
     answer.strip_prefix("served by ")?.split(' ').next()
+}
+
+/// Asks so often that each backend has had its turn several times, and fails unless exactly these nodes, in order, have answered.
+pub async fn answered_by(entrance: SocketAddr, nodes: &[&str]) -> Result<()> {
+    let mut answered = BTreeSet::new();
+    for _ in 0..4 * nodes.len() {
+        let answer = crate::http::get(entrance, "/").await?;
+        answered.insert(served_by(&answer).with_context(|| format!("an unknown answer: {answer}"))?.to_owned());
+    }
+    ensure!(answered.iter().eq(nodes.iter()), "answered by {answered:?}");
+    Ok(())
 }
 
 #[cfg(test)]

@@ -24,9 +24,21 @@ pub async fn get(address: SocketAddr, path: &str) -> Result<String> {
 
 /// Status and body of any request; a body that is sent is JSON.
 pub async fn request(address: SocketAddr, method: &str, path: &str, json: Option<&str>) -> Result<(u16, String)> {
+    request_with(address, method, path, &[], json).await
+}
+
+/// The same, with further headers.
+pub async fn request_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    json: Option<&str>,
+) -> Result<(u16, String)> {
     let body = json.unwrap_or_default();
+    let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
     let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n",
         body.len()
     );
     let exchange = async {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use control_plane::process::Launch;
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
@@ -23,6 +23,7 @@ const START: Duration = Duration::from_secs(30);
 pub struct Simulator {
     program: Program,
     console: Console,
+    address: SocketAddr,
     https: String,
     ca_file: PathBuf,
 }
@@ -31,6 +32,7 @@ pub struct Simulator {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Announced {
+    address: SocketAddr,
     https: String,
     control: String,
 }
@@ -91,14 +93,19 @@ impl Simulator {
             let line = log.lines().find(|line| line.starts_with('{')).context("it has said nothing yet")?;
             Ok(serde_json::from_str::<Announced>(line)?)
         });
-        let Announced { https, control } = announced.await?;
+        let Announced { address, https, control } = announced.await?;
         let control = control.trim_start_matches("http://").parse().context("the control endpoint's address")?;
-        Ok(Self { program, console: Console::new(control), https, ca_file })
+        Ok(Self { program, console: Console::new(control), address, https, ca_file })
     }
 
     /// Where all services are; `/{service}` below it is one.
     pub fn https(&self) -> &str {
         &self.https
+    }
+
+    /// Where it listens, for TLS and plain HTTP alike.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The certificate to trust.
@@ -156,6 +163,27 @@ impl Simulator {
     /// No call goes wrong any more.
     pub async fn mend(&self) -> Result<()> {
         self.console.change("DELETE", "/v1/faults", &json!({})).await
+    }
+
+    /// Halts after so many more changes: it takes no call then until [`go_on`](Self::go_on). `lost`: the last of them is not answered.
+    pub async fn halt_after(&self, changes: u64, lost: bool) -> Result<()> {
+        let answer = if lost { "lost" } else { "given" };
+        self.console.change("POST", "/v1/halt", &json!({ "changes": changes, "answer": answer })).await
+    }
+
+    /// Waits until it has halted.
+    pub async fn halted(&self) -> Result<()> {
+        eventually("the cloud has halted", START, async || {
+            let halt: Value = self.console.read("/v1/halt?waitMs=1000").await?;
+            ensure!(halt["state"] == "halted", "it is {}", halt["state"]);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes calls again.
+    pub async fn go_on(&self) -> Result<()> {
+        self.console.change("DELETE", "/v1/halt", &json!({})).await
     }
 
     /// Where connections to a load balancer's address and port really go.

@@ -3,20 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{Settings, World};
+use e2e::{Settings, Victim, World};
 use kube::{ResourceExt, api::PostParams};
 use serde_json::json;
 use testkit::services;
 
 /// Long enough to kill something while the cloud still works.
 const PROVISIONING: &str = "2s";
-
-#[derive(Clone, Copy)]
-enum Victim {
-    Controller,
-    Daemon,
-    Both,
-}
 
 #[tokio::test]
 async fn the_controller_killed_while_a_load_balancer_is_made() -> Result<()> {
@@ -63,15 +56,15 @@ async fn made_once(victim: Victim) -> Result<()> {
 }
 
 async fn kill(world: &mut World, victim: Victim) -> Result<()> {
-    if matches!(victim, Victim::Controller | Victim::Both) {
+    if victim.is_controller() {
         world.controller.kill().await;
     }
-    if matches!(victim, Victim::Daemon | Victim::Both) {
+    if victim.is_daemon() {
         world.mock.program_mut().kill().await;
         world.mock.program_mut().restart()?;
         world.mock.wait_until_ready().await?;
     }
-    if matches!(victim, Victim::Controller | Victim::Both) {
+    if victim.is_controller() {
         world.controller.restart()?;
     }
     Ok(())

@@ -9,10 +9,10 @@ use k8s_openapi::api::core::v1::{Node, Service};
 use kube::{Api, Client, ResourceExt, api::PostParams};
 use testkit::{
     Binaries, ControlPlane, FakeKubelet, Profile,
-    backend::{Backend, served_by},
+    backend::{Backend, answered_by},
     cloud::{Cloud, Kind},
     controller::{ControllerSettings, rights},
-    eventually, http,
+    eventually,
     kubelet::{NodeSettings, Readiness},
     look,
     program::{self, Program},
@@ -117,14 +117,7 @@ impl Mixed {
         let api = self.services();
         let probe = async || {
             let address = look::address(&api.get(service).await?)?;
-            let entrance = cloud.entrance(address, PORT).await?;
-            let mut answered = std::collections::BTreeSet::new();
-            for _ in 0..6 {
-                let answer = http::get(entrance, "/").await?;
-                answered.insert(served_by(&answer).with_context(|| format!("an unknown answer: {answer}"))?.to_owned());
-            }
-            ensure!(answered.iter().map(String::as_str).eq(expected.iter().copied()), "answered by {answered:?}");
-            Ok(())
+            answered_by(cloud.entrance(address, PORT).await?, expected).await
         };
         self.see(&format!("Service {service} is answered by {expected:?}"), probe).await
     }

@@ -1,14 +1,12 @@
 //! The controller's HTTPS server, with a real apiserver to review who calls and what they may do.
 
-use std::{net::TcpListener, path::Path};
+use std::net::TcpListener;
 
-use anyhow::{Context, Result, ensure};
-use e2e::{Settings, World};
-use kube::{
-    Client, Config, Error,
-    config::{KubeConfigOptions, Kubeconfig},
+use anyhow::{Result, ensure};
+use e2e::{
+    Settings, World,
+    admin::{client, get, token},
 };
-use serde_json::{Value, json};
 use testkit::{eventually, manifests, pki::Ca, scratch_folder};
 
 /// What a monitoring system is given to read the metrics, and nothing else.
@@ -26,39 +24,6 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: monitori
 subjects:
   - {kind: ServiceAccount, name: monitoring, namespace: default}
 ";
-
-/// The token in a kubeconfig of the control plane.
-fn token(kubeconfig: &Path) -> Result<String> {
-    let kubeconfig: Value = serde_json::from_str(&std::fs::read_to_string(kubeconfig)?)?;
-    Ok(kubeconfig["users"][0]["user"]["token"].as_str().context("a token")?.to_owned())
-}
-
-/// A client of the controller's server, as this user or as nobody.
-async fn client(port: u16, ca: &Path, token: Option<&str>) -> Result<Client> {
-    let mut user = json!({});
-    if let Some(token) = token {
-        user["token"] = token.into();
-    }
-    let kubeconfig: Kubeconfig = serde_json::from_value(json!({
-        "clusters": [{"name": "c", "cluster": {"server": format!("https://127.0.0.1:{port}"), "certificate-authority": ca}}],
-        "users": [{"name": "u", "user": user}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }))?;
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    config.default_retry = false;
-    Ok(Client::try_from(config)?)
-}
-
-/// Status and text of `GET path`.
-async fn get(client: &Client, path: &str) -> Result<(u16, String)> {
-    let request = http::Request::get(path).body(Vec::new())?;
-    match client.request_text(request).await {
-        Ok(text) => Ok((200, text)),
-        Err(Error::Api(status)) => Ok((status.code, status.message)),
-        Err(error) => Err(error.into()),
-    }
-}
 
 #[tokio::test]
 async fn who_may_read_what_is_for_the_apiserver_to_say() -> Result<()> {

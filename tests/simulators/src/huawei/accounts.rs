@@ -45,13 +45,11 @@ pub struct User {
 pub struct Key {
     /// What the caller names.
     pub access: String,
-    /// What it signs with.
-    #[serde(skip)]
+    /// What it signs with. Shown, as a test has to know what it may find nowhere.
     pub secret: String,
     /// The account it belongs to.
     pub domain_id: String,
     /// What goes with a temporary key.
-    #[serde(skip)]
     pub security_token: Option<String>,
     /// When a temporary key ends.
     pub expires_at: Option<Timestamp>,

@@ -1,8 +1,11 @@
 //! Simulated Huawei Cloud, and `provider-huawei`.
 
+mod go;
+mod user;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,7 +13,10 @@ use control_plane::process::Launch;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use self::go::{GoService, Made, MadeFor};
+pub use self::user::User;
 use super::Place;
+use crate::http;
 use crate::mock::RouteView;
 use crate::network::Network;
 use crate::program::Program;
@@ -19,6 +25,7 @@ use crate::{Binaries, eventually};
 
 const START: Duration = Duration::from_secs(30);
 const DAEMON: &str = "provider-huawei";
+const CONFIG: &str = "cloud-config";
 /// The services the daemon calls, which the simulator has below its one address.
 const SERVICES: [(&str, &str); 8] = [
     ("ecs", "ecs"),
@@ -30,10 +37,13 @@ const SERVICES: [(&str, &str); 8] = [
     ("cce", "cce"),
     ("swr", "swr-api"),
 ];
-// The small world the simulator starts with; its key is nobody's.
-const ACCESS_KEY: &str = "HWSIMULATEDACCESSKEY";
-const SECRET_KEY: &str = "simulated-secret-key-of-no-cloud-0000001";
-const PROJECT: &str = "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
+// The small world the simulator starts with.
+/// Key of the account that is there from the start; nobody's.
+pub const ACCESS_KEY: &str = "HWSIMULATEDACCESSKEY";
+/// Its secret.
+pub const SECRET_KEY: &str = "simulated-secret-key-of-no-cloud-0000001";
+/// The account's project.
+pub const PROJECT: &str = "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
 const VPC: &str = "0b876fcb-0000-4000-8000-0000000000aa";
 const SUBNET: &str = "d2aa75cc-0000-4000-8000-0000000000cc";
 
@@ -43,6 +53,8 @@ pub struct Huawei {
     daemon: Program,
     simulator: Simulator,
     endpoint: String,
+    metrics: Option<SocketAddr>,
+    folder: PathBuf,
     /// Ids of servers by name.
     servers: BTreeMap<String, String>,
 }
@@ -58,30 +70,94 @@ struct Route {
     nexthop: String,
 }
 
+/// Where the daemon gets its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// They are in the configuration.
+    Given {
+        /// AK.
+        access: String,
+        /// SK.
+        secret: String,
+        /// What goes with temporary keys; empty: they are permanent.
+        token: String,
+    },
+    /// The machine's metadata service has them.
+    Metadata,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::Given { access: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned(), token: String::new() }
+    }
+}
+
+/// What the daemon is started with.
+#[derive(Clone, Debug)]
+pub struct HuaweiSettings {
+    /// `region`.
+    pub region: String,
+    /// `project-id`.
+    pub project: String,
+    /// Its keys.
+    pub keys: Keys,
+    /// Further flags.
+    pub args: Vec<String>,
+}
+
+impl Default for HuaweiSettings {
+    fn default() -> Self {
+        Self {
+            region: "ap-southeast-1".to_owned(),
+            project: PROJECT.to_owned(),
+            keys: Keys::default(),
+            args: Vec::new(),
+        }
+    }
+}
+
 impl Huawei {
     /// Starts cloud and daemon, and waits until both serve. Without a network no traffic is carried.
     pub async fn start(binaries: &Binaries, folder: &Path, network: Option<&Network>) -> Result<Self> {
-        Self::start_with(binaries, folder, network, &[]).await
+        Self::start_with(binaries, folder, network, HuaweiSettings::default()).await
     }
 
-    /// The same, with further flags of the daemon.
+    /// The same with other settings. On a network the daemon's metrics are served.
     pub async fn start_with(
         binaries: &Binaries,
         folder: &Path,
         network: Option<&Network>,
-        flags: &[String],
+        settings: HuaweiSettings,
     ) -> Result<Self> {
         let simulator = Simulator::start("huawei", binaries, folder, network).await?;
-        let config = control_plane::pki::write(folder, "cloud-config", &config(&simulator))?;
+        let config = folder.join(CONFIG);
         let endpoint = format!("unix://{}", folder.join(DAEMON).join("provider.sock").display());
+        let metrics = network.map(|network| SocketAddr::from(network.control()));
         let launch = Launch::new(binaries.huawei(), folder.join(format!("{DAEMON}.log")))
             .arg(format!("--listen={endpoint}"))
             .arg(format!("--cloud-config={}", config.display()))
-            .args(flags);
+            .args(metrics.map(|address| format!("--metrics-bind-address={address}")))
+            .args(&settings.args);
+        control_plane::pki::write(folder, CONFIG, &config_of(&simulator, &settings))?;
         let daemon = Program::start(launch)?;
-        let cloud = Self { daemon, simulator, endpoint, servers: BTreeMap::new() };
+        let cloud = Self { daemon, simulator, endpoint, metrics, folder: folder.to_owned(), servers: BTreeMap::new() };
         cloud.wait_until_ready().await?;
         Ok(cloud)
+    }
+
+    /// Writes another configuration; flags stay as they are.
+    pub fn configure(&self, settings: &HuaweiSettings) -> Result<()> {
+        control_plane::pki::write(&self.folder, CONFIG, &config_of(&self.simulator, settings)).map(drop)
+    }
+
+    /// The daemon's metrics.
+    pub async fn metrics(&self) -> Result<String> {
+        http::get(self.metrics.context("the daemon serves no metrics")?, "/metrics").await
+    }
+
+    /// Somebody with the account's keys.
+    pub fn user(&self) -> User {
+        User::new(self.simulator.address())
     }
 
     /// Waits until the daemon listens.
@@ -114,7 +190,8 @@ impl Huawei {
         &self.endpoint
     }
 
-    pub(super) async fn add_machine(&mut self, number: u8, name: &str) -> Result<Place> {
+    /// Makes machine `number`.
+    pub async fn add_machine(&mut self, number: u8, name: &str) -> Result<Place> {
         let address = Ipv4Addr::new(192, 168, 1, number);
         let seeded = self.simulator.seed(&json!({ "servers": [{ "name": name, "address": address }] })).await?;
         let id = seeded["servers"][0].as_str().context("the simulator named no server")?;
@@ -122,16 +199,19 @@ impl Huawei {
         Ok(Place { address: address.into(), played_by: self.simulator.played_by(address.into()).await? })
     }
 
-    pub(super) async fn power(&self, name: &str, on: bool) -> Result<()> {
+    /// Switches a machine on or off.
+    pub async fn power(&self, name: &str, on: bool) -> Result<()> {
         let status = if on { "ACTIVE" } else { "SHUTOFF" };
         self.simulator.operate("set-server-status", &json!({ "id": self.id(name)?, "status": status })).await
     }
 
-    pub(super) async fn terminate(&self, name: &str) -> Result<()> {
+    /// Ends a machine for good.
+    pub async fn terminate(&self, name: &str) -> Result<()> {
         self.simulator.operate("delete-server", &json!({ "id": self.id(name)? })).await
     }
 
-    pub(super) async fn routes(&self) -> Result<Vec<RouteView>> {
+    /// The routes in the cloud's tables, and the machines they lead to.
+    pub async fn routes(&self) -> Result<Vec<RouteView>> {
         let tables: Vec<RouteTable> = self.simulator.objects("/route_tables").await?;
         let name = |id: &str| self.servers.iter().find(|(_, known)| *known == id).map(|(name, _)| name.clone());
         let view = |route: Route| RouteView {
@@ -141,7 +221,8 @@ impl Huawei {
         Ok(tables.into_iter().flat_map(|table| table.routes).filter(|route| route.nexthop != "-").map(view).collect())
     }
 
-    pub(super) async fn leftovers(&self) -> Result<usize> {
+    /// How many load balancers and public addresses there are.
+    pub async fn leftovers(&self) -> Result<usize> {
         let mut count = 0;
         for kind in ["/elb/load_balancers", "/publicips"] {
             count += self.simulator.objects::<Value>(kind).await?.len();
@@ -149,28 +230,34 @@ impl Huawei {
         Ok(count)
     }
 
-    pub(super) async fn reach(&self, address: IpAddr, port: u16) -> Result<SocketAddr> {
+    /// Where connections to a load balancer's address really go.
+    pub async fn reach(&self, address: IpAddr, port: u16) -> Result<SocketAddr> {
         self.simulator.reach(address, port).await
     }
 
-    pub(super) async fn calls(&self, after: u64) -> Result<Vec<CallView>> {
+    /// Calls with numbers above this.
+    pub async fn calls(&self, after: u64) -> Result<Vec<CallView>> {
         self.simulator.calls(after).await
     }
 
-    pub(super) fn programs(&self) -> Vec<(&'static str, &Program)> {
+    /// The programs by name, the user before the used.
+    pub fn programs(&self) -> Vec<(&'static str, &Program)> {
         vec![(DAEMON, &self.daemon), ("cloud-simulator", self.simulator.program())]
     }
 
-    pub(super) fn programs_mut(&mut self) -> Vec<(&'static str, &mut Program)> {
+    /// The same, to stop them.
+    pub fn programs_mut(&mut self) -> Vec<(&'static str, &mut Program)> {
         vec![(DAEMON, &mut self.daemon), ("cloud-simulator", self.simulator.program_mut())]
     }
 
-    fn id(&self, name: &str) -> Result<&str> {
+    /// Id of a machine.
+    pub fn id(&self, name: &str) -> Result<&str> {
         self.servers.get(name).map(String::as_str).with_context(|| format!("there is no server {name}"))
     }
 }
 
-pub(super) fn annotations() -> BTreeMap<String, String> {
+/// What a Service has to say to get a shared load balancer with a public address.
+pub fn annotations() -> BTreeMap<String, String> {
     let eip = json!({ "ip_type": "5_bgp", "bandwidth_size": 5, "share_type": "PER", "charge_mode": "traffic" });
     BTreeMap::from([
         ("kubernetes.io/elb.class".to_owned(), "shared".to_owned()),
@@ -178,11 +265,22 @@ pub(super) fn annotations() -> BTreeMap<String, String> {
     ])
 }
 
-fn config(simulator: &Simulator) -> String {
+fn config_of(simulator: &Simulator, settings: &HuaweiSettings) -> String {
     let endpoints = SERVICES.map(|(key, path)| format!("{key} = {}/{path}", simulator.https())).join("\n");
+    let keys = match &settings.keys {
+        Keys::Given { access, secret, token } if token.is_empty() => {
+            format!("access-key = {access}\nsecret-key = {secret}")
+        }
+        Keys::Given { access, secret, token } => {
+            format!("access-key = {access}\nsecret-key = {secret}\nsecurity-token = {token}")
+        }
+        Keys::Metadata => format!("metadata-endpoint = http://{}", simulator.address()),
+    };
     format!(
-        "[Global]\nregion = ap-southeast-1\naccess-key = {ACCESS_KEY}\nsecret-key = {SECRET_KEY}\nproject-id = {PROJECT}\n\
-         ca-file = {}\n\n[Vpc]\nid = {VPC}\nsubnet-id = {SUBNET}\n\n[Endpoints]\n{endpoints}\n",
+        "[Global]\nregion = {}\n{keys}\nproject-id = {}\nca-file = {}\n\n[Vpc]\nid = {VPC}\nsubnet-id = {SUBNET}\n\n\
+         [Endpoints]\n{endpoints}\n",
+        settings.region,
+        settings.project,
         simulator.ca_file().display()
     )
 }

@@ -7,7 +7,10 @@ use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
 use testkit::{
     Binaries, ControlPlane, Profile, client_from_kubeconfig,
-    cloud::{baidu::Baidu, huawei::Huawei},
+    cloud::{
+        baidu::Baidu,
+        huawei::{Huawei, HuaweiSettings},
+    },
 };
 use tokio::process::Command;
 
@@ -84,7 +87,8 @@ fn secrets_for_this_user() -> [String; 1] {
 async fn a_kubeconfig_of_huawei_cloud_works_with_a_real_client_and_as_an_exec_plugin() -> Result<()> {
     let plane = ControlPlane::builder().start().await?;
     let binaries = Binaries::build(Profile::Test).await?;
-    let mut cloud = Huawei::start_with(binaries, plane.folder(), None, &secrets_for_this_user()).await?;
+    let settings = HuaweiSettings { args: secrets_for_this_user().into(), ..HuaweiSettings::default() };
+    let mut cloud = Huawei::start_with(binaries, plane.folder(), None, settings).await?;
     let id = "cce00000-0000-4000-8000-000000000001";
     cloud.simulator().seed(&json!({ "clusters": [managed(&plane, id, "internal")?] })).await?;
     let home = plane.folder().join("home");
