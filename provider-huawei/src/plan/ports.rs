@@ -83,6 +83,11 @@ impl Port<'_> {
         Record { acl, ..Record::default() }.write(&self.wanted.owner, Some(self.spec.key))
     }
 
+    /// Whether this port's listener is the [`record_holder`]: two that say what is done might say different things.
+    fn holds_record(&self) -> bool {
+        !self.target.owned && self.wanted.ports.first().is_some_and(|first| first.key == self.spec.key)
+    }
+
     /// The listener at this port, if it is ours.
     fn listener_there(&self) -> Result<Option<&Listener>, Refusal> {
         let Some(listener) = listener_at(self.target, self.spec.key) else { return Ok(None) };
@@ -232,13 +237,16 @@ impl Port<'_> {
         let mut change = self.changed_settings(listener, &mut why);
         let record = Record::read(&listener.description);
         let described = Record::read(&self.description());
+        let moved = !self.holds_record() && (record.done.is_some() || record.proxy);
         if self.wanted.owner.claim(&listener.description) == Claim::Unmarked {
             change.new_description = Some(self.description());
             why.push("it is adopted");
-        } else if record.acl != described.acl {
-            let text = Record { acl: described.acl, ..record.clone() }.write(&self.wanted.owner, Some(self.spec.key));
+        } else if record.acl != described.acl || moved {
+            why.extend((record.acl != described.acl).then_some("who may connect changed"));
+            why.extend(moved.then_some("what is done is recorded on another port's from now on"));
+            let rest = if moved { Record::default() } else { record.clone() };
+            let text = Record { acl: described.acl, ..rest }.write(&self.wanted.owner, Some(self.spec.key));
             change.new_description = Some(text);
-            why.push("who may connect changed");
         }
         if listener.default_pool_id != pool_id && self.target.pool_of(listener).is_none_or(|pool| pool.id != pool_id) {
             change.new_default_pool_id = Some(pool_id.to_owned());

@@ -1,13 +1,16 @@
 //! What the Go provider made is adopted, and only where something proves whose it is.
 
+use cloud_provider_api::v1;
+
 use super::{
     cloud::World,
-    rig::{EIP, SHARED, Service},
+    rig::{EIP, SHARED, Service, port},
 };
 use crate::{
     api::elb::{Id, Listener, LoadBalancer, Member, Pool},
     plan::{
         adopt::{Verdict, judge},
+        record::Record,
         seen::{Balancer, Seen},
         step::Made,
     },
@@ -126,6 +129,26 @@ fn the_record_on_the_users_load_balancer_moves_to_a_listener_that_replaces_the_f
     let calls = service.ensure(&mut world);
     assert!(calls.contains(&"DeleteListenerForce") && calls.contains(&"CreateListener"), "{calls:?}");
     assert_eq!(service.plan(&world).unwrap(), []);
+}
+
+#[test]
+fn the_record_on_the_users_load_balancer_is_on_one_listener_whatever_port_comes_first() {
+    let mut world = World::default();
+    let id = made_by_go(&mut world, Some("192.168.0.3"));
+    let other = port(v1::Protocol::Tcp, 81, 30081);
+    let mut service = Service::new(SHARED).with(&[("id", &id)]).change(|s| s.spec.ports.push(other));
+    for turn in 0..3 {
+        service.ensure(&mut world);
+        let listeners = &world.balancers[&id].listeners;
+        let done: Vec<u16> = listeners
+            .iter()
+            .filter(|listener| Record::read(&listener.description).done.is_some())
+            .map(|listener| listener.protocol_port)
+            .collect();
+        assert_eq!(done, [if turn % 2 == 0 { 80 } else { 81 }]);
+        assert_eq!(service.plan(&world).unwrap(), []);
+        service = service.change(|s| s.spec.ports.reverse());
+    }
 }
 
 /// An adopted load balancer has an address whose bandwidth is called so. What is left of it after the Service, with these
