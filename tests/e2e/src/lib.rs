@@ -1,7 +1,9 @@
 //! The world of the end-to-end tests: the real binaries on a real control plane, joined by a socket or by mutual TLS.
 
 pub mod admin;
+pub mod baidu;
 pub mod huawei;
+pub mod simulated;
 
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,8 @@
 //! Real programs on a real control plane.
 
 mod bad_daemons;
+mod baidu_faults;
+mod baidu_life;
 mod commands;
 mod deployed;
 mod hop;

@@ -20,15 +20,13 @@ const TOKEN: &str = "x-bce-security-token";
 pub struct Key {
     /// What the caller names.
     pub access: String,
-    /// What it signs with.
-    #[serde(skip)]
+    /// What it signs with. Nobody's secret, it is shown to tests that look for it where it must not be.
     pub secret: String,
     /// The account it belongs to.
     pub account: String,
     /// The user of the account it belongs to; absent: the account itself.
     pub user: Option<String>,
     /// What goes with a temporary key.
-    #[serde(skip)]
     pub session_token: Option<String>,
     /// When a temporary key ends.
     pub expires_at: Option<Timestamp>,

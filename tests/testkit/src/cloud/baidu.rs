@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Place;
+use crate::http;
 use crate::mock::RouteView;
 use crate::network::Network;
 use crate::program::Program;
@@ -19,11 +20,16 @@ use crate::{Binaries, eventually};
 
 const START: Duration = Duration::from_secs(30);
 const DAEMON: &str = "provider-baidu";
+const CONFIG: &str = "baidu-cloud-config";
 /// The services the daemon calls, which the simulator has below its one address.
 const SERVICES: [&str; 10] = ["bcc", "bbc", "vpc", "blb", "eip", "cce", "ccr", "bec", "sts", "iam"];
-// The small world the simulator starts with; its key is nobody's.
-const ACCESS_KEY: &str = "ALTAKsimulatedaccesskey1";
-const SECRET_KEY: &str = "simulated-secret-key-of-no-cloud-0000002";
+// The small world the simulator starts with.
+/// Key of the account that is there from the start; nobody's.
+pub const ACCESS_KEY: &str = "ALTAKsimulatedaccesskey1";
+/// Its secret.
+pub const SECRET_KEY: &str = "simulated-secret-key-of-no-cloud-0000002";
+/// What the daemon says its account is, and the region.
+pub const ACCOUNT: &str = "cce-demo0001/bj";
 const VPC: &str = "vpc-simulated001";
 const SUBNET: &str = "sbn-simulated001";
 
@@ -33,6 +39,8 @@ pub struct Baidu {
     daemon: Program,
     simulator: Simulator,
     endpoint: String,
+    metrics: Option<SocketAddr>,
+    folder: PathBuf,
     /// Ids of machines by name.
     machines: BTreeMap<String, String>,
 }
@@ -45,30 +53,84 @@ struct RouteRule {
     nexthop_type: String,
 }
 
+/// Where the daemon gets its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// They are in the configuration.
+    Given {
+        /// AK.
+        access: String,
+        /// SK.
+        secret: String,
+        /// What goes with temporary keys; empty: they are permanent.
+        token: String,
+    },
+    /// The machine's metadata service has them.
+    Metadata,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::Given { access: ACCESS_KEY.to_owned(), secret: SECRET_KEY.to_owned(), token: String::new() }
+    }
+}
+
+/// What the daemon is started with.
+#[derive(Clone, Debug)]
+pub struct BaiduSettings {
+    /// `Region`.
+    pub region: String,
+    /// `ClusterId`, which is the account's id, too.
+    pub cluster: String,
+    /// Its keys.
+    pub keys: Keys,
+    /// Further flags.
+    pub args: Vec<String>,
+}
+
+impl Default for BaiduSettings {
+    fn default() -> Self {
+        let (region, cluster) = ("bj".to_owned(), "cce-demo0001".to_owned());
+        Self { region, cluster, keys: Keys::default(), args: Vec::new() }
+    }
+}
+
 impl Baidu {
     /// Starts cloud and daemon, and waits until both serve. Without a network no traffic is carried.
     pub async fn start(binaries: &Binaries, folder: &Path, network: Option<&Network>) -> Result<Self> {
-        Self::start_with(binaries, folder, network, &[]).await
+        Self::start_with(binaries, folder, network, BaiduSettings::default()).await
     }
 
-    /// The same, with further flags of the daemon.
+    /// The same with other settings. On a network the daemon's metrics are served.
     pub async fn start_with(
         binaries: &Binaries,
         folder: &Path,
         network: Option<&Network>,
-        flags: &[String],
+        settings: BaiduSettings,
     ) -> Result<Self> {
         let simulator = Simulator::start("baidu", binaries, folder, network).await?;
-        let config = control_plane::pki::write(folder, "baidu-cloud-config", &config(&simulator).to_string())?;
         let endpoint = format!("unix://{}", folder.join(DAEMON).join("provider.sock").display());
+        let metrics = network.map(|network| SocketAddr::from(network.control()));
         let launch = Launch::new(binaries.baidu(), folder.join(format!("{DAEMON}.log")))
             .arg(format!("--listen={endpoint}"))
-            .arg(format!("--cloud-config={}", config.display()))
-            .args(flags);
+            .arg(format!("--cloud-config={}", folder.join(CONFIG).display()))
+            .args(metrics.map(|address| format!("--metrics-bind-address={address}")))
+            .args(&settings.args);
+        control_plane::pki::write(folder, CONFIG, &config_of(&simulator, &settings).to_string())?;
         let daemon = Program::start(launch)?;
-        let cloud = Self { daemon, simulator, endpoint, machines: BTreeMap::new() };
+        let cloud = Self { daemon, simulator, endpoint, metrics, folder: folder.to_owned(), machines: BTreeMap::new() };
         cloud.wait_until_ready().await?;
         Ok(cloud)
+    }
+
+    /// Writes another configuration; flags stay as they are.
+    pub fn configure(&self, settings: &BaiduSettings) -> Result<()> {
+        control_plane::pki::write(&self.folder, CONFIG, &config_of(&self.simulator, settings).to_string()).map(drop)
+    }
+
+    /// The daemon's metrics.
+    pub async fn metrics(&self) -> Result<String> {
+        http::get(self.metrics.context("the daemon serves no metrics")?, "/metrics").await
     }
 
     /// Waits until the daemon listens.
@@ -101,7 +163,8 @@ impl Baidu {
         &self.endpoint
     }
 
-    pub(super) async fn add_machine(&mut self, number: u8, name: &str) -> Result<Place> {
+    /// Makes machine `number`.
+    pub async fn add_machine(&mut self, number: u8, name: &str) -> Result<Place> {
         let address = Ipv4Addr::new(192, 168, 1, number);
         let machine = json!({ "name": name, "hostname": name, "address": address });
         let seeded = self.simulator.seed(&json!({ "machines": [machine] })).await?;
@@ -110,16 +173,19 @@ impl Baidu {
         Ok(Place { address: address.into(), played_by: self.simulator.played_by(address.into()).await? })
     }
 
-    pub(super) async fn power(&self, name: &str, on: bool) -> Result<()> {
+    /// Switches a machine on or off.
+    pub async fn power(&self, name: &str, on: bool) -> Result<()> {
         let status = if on { "Running" } else { "Stopped" };
         self.simulator.operate("set-machine-status", &json!({ "id": self.id(name)?, "status": status })).await
     }
 
-    pub(super) async fn terminate(&self, name: &str) -> Result<()> {
+    /// Ends a machine for good.
+    pub async fn terminate(&self, name: &str) -> Result<()> {
         self.simulator.operate("delete-machine", &json!({ "id": self.id(name)? })).await
     }
 
-    pub(super) async fn routes(&self) -> Result<Vec<RouteView>> {
+    /// The routes in the cloud's tables, and the machines they lead to.
+    pub async fn routes(&self) -> Result<Vec<RouteView>> {
         let rules: Vec<RouteRule> = self.simulator.objects("/routeRules").await?;
         let name = |id: &str| self.machines.iter().find(|(_, known)| *known == id).map(|(name, _)| name.clone());
         let custom = rules.into_iter().filter(|rule| rule.nexthop_type == "custom");
@@ -130,7 +196,8 @@ impl Baidu {
         Ok(custom.map(view).collect())
     }
 
-    pub(super) async fn leftovers(&self) -> Result<usize> {
+    /// How many load balancers and public addresses there are.
+    pub async fn leftovers(&self) -> Result<usize> {
         let mut count = 0;
         for kind in ["/blbs", "/eips"] {
             count += self.simulator.objects::<Value>(kind).await?.len();
@@ -138,31 +205,50 @@ impl Baidu {
         Ok(count)
     }
 
-    pub(super) async fn reach(&self, address: IpAddr, port: u16) -> Result<SocketAddr> {
+    /// Where connections to a load balancer's address really go.
+    pub async fn reach(&self, address: IpAddr, port: u16) -> Result<SocketAddr> {
         self.simulator.reach(address, port).await
     }
 
-    pub(super) async fn calls(&self, after: u64) -> Result<Vec<CallView>> {
+    /// Calls with numbers above this.
+    pub async fn calls(&self, after: u64) -> Result<Vec<CallView>> {
         self.simulator.calls(after).await
     }
 
-    pub(super) fn programs(&self) -> Vec<(&'static str, &Program)> {
+    /// The programs by name, the user before the used.
+    pub fn programs(&self) -> Vec<(&'static str, &Program)> {
         vec![(DAEMON, &self.daemon), ("cloud-simulator", self.simulator.program())]
     }
 
-    pub(super) fn programs_mut(&mut self) -> Vec<(&'static str, &mut Program)> {
+    /// The same, to stop them.
+    pub fn programs_mut(&mut self) -> Vec<(&'static str, &mut Program)> {
         vec![(DAEMON, &mut self.daemon), ("cloud-simulator", self.simulator.program_mut())]
     }
 
-    fn id(&self, name: &str) -> Result<&str> {
+    /// Id of a machine.
+    pub fn id(&self, name: &str) -> Result<&str> {
         self.machines.get(name).map(String::as_str).with_context(|| format!("there is no machine {name}"))
     }
 }
 
-fn config(simulator: &Simulator) -> Value {
+fn config_of(simulator: &Simulator, settings: &BaiduSettings) -> Value {
     let endpoint = |name: &str| (name.to_owned(), json!(format!("{}/{name}", simulator.https())));
-    json!({
-        "ClusterId": "cce-demo0001", "Region": "bj", "AccessKeyID": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "VpcId": VPC,
-        "SubnetId": SUBNET, "CAFile": simulator.ca_file(), "Endpoints": SERVICES.map(endpoint).into_iter().collect::<Map<_, _>>(),
-    })
+    let mut config = json!({
+        "ClusterId": settings.cluster, "Region": settings.region, "VpcId": VPC, "SubnetId": SUBNET,
+        "CAFile": simulator.ca_file(), "Endpoints": SERVICES.map(endpoint).into_iter().collect::<Map<_, _>>(),
+    });
+    match &settings.keys {
+        Keys::Given { access, secret, token } => {
+            config["AccessKeyID"] = json!(access);
+            config["SecretAccessKey"] = json!(secret);
+            if !token.is_empty() {
+                config["SessionToken"] = json!(token);
+            }
+        }
+        Keys::Metadata => {
+            config["CredentialSource"] = json!("imds");
+            config["MetadataEndpoint"] = json!(format!("http://{}", simulator.address()));
+        }
+    }
+    config
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use testkit::{
     Binaries, ControlPlane, Profile, client_from_kubeconfig,
     cloud::{
-        baidu::Baidu,
+        baidu::{Baidu, BaiduSettings},
         huawei::{Huawei, HuaweiSettings},
     },
 };
@@ -101,7 +101,8 @@ async fn a_kubeconfig_of_huawei_cloud_works_with_a_real_client_and_as_an_exec_pl
 async fn a_kubeconfig_of_baidu_ai_cloud_works_with_a_real_client_and_as_an_exec_plugin() -> Result<()> {
     let plane = ControlPlane::builder().start().await?;
     let binaries = Binaries::build(Profile::Test).await?;
-    let mut cloud = Baidu::start_with(binaries, plane.folder(), None, &secrets_for_this_user()).await?;
+    let settings = BaiduSettings { args: secrets_for_this_user().to_vec(), ..BaiduSettings::default() };
+    let mut cloud = Baidu::start_with(binaries, plane.folder(), None, settings).await?;
     for id in ["cce-1a2b3c4d", "c-AbCd1234"] {
         cloud.simulator().seed(&json!({ "clusters": [managed(&plane, id, "vpcEndpoint")?] })).await?;
         let home = plane.folder().join(id);

@@ -8,7 +8,7 @@ use kube::{Api, api::ListParams};
 use serde::Deserialize;
 use testkit::process::Exit;
 
-use super::World;
+use super::{Site, World};
 use crate::admin;
 
 /// Shorter ones may be found by chance.
@@ -18,10 +18,12 @@ const SHORTEST: usize = 20;
 #[derive(Deserialize)]
 struct Key {
     secret: String,
+    // Each cloud has its own name for it.
+    #[serde(alias = "sessionToken")]
     security_token: Option<String>,
 }
 
-impl World {
+impl<C: Site> World<C> {
     /// The end: both programs end well when asked to, and have told no secret. Asked for once what is to be seen was seen.
     pub async fn ends_well(&mut self) -> Result<()> {
         let secrets = self.secrets().await?;
