@@ -9,10 +9,11 @@ mod members;
 mod memory;
 mod site;
 mod state;
+mod tenancy;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{engine::Engine, listing::owned_by, memory::Memory};
+pub(crate) use self::{engine::Engine, gather::all_balancers, listing::owned_by, memory::Memory};
 
 use crate::{api::balancers::Kind, config::Config};
 

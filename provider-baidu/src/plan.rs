@@ -1,7 +1,7 @@
 //! From what is wanted and what the cloud has to the calls that make one of the other. Pure: no I/O, no clock.
 
 pub(crate) mod balancer;
-mod eip;
+pub(crate) mod eip;
 mod grouped;
 pub(crate) mod owner;
 pub(crate) mod place;

@@ -11,6 +11,6 @@ pub use self::{
     creations::{Creations, SETTLE},
     port::{PortKey, port_key},
     progress::{Outcome, POLL, Progress, in_progress, ready, waiting},
-    refusal::{Note, Refusal, within_quota},
+    refusal::{Note, Refusal},
     service::{Balancers, Engine, LoadBalancerService, write_key},
 };

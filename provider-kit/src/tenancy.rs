@@ -6,6 +6,8 @@
 mod limits;
 mod named;
 mod quota;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +67,11 @@ impl Tenant {
     /// The tag that marks what is made for this tenant; `None` without a name.
     pub fn mark(&self) -> Option<(&'static str, &str)> {
         (!self.name.is_empty()).then_some((TENANT_TAG, self.name.as_str()))
+    }
+
+    /// Whether what names the tenant `said` can be its: what was made before anybody told tenants apart names none, and is its Service's.
+    pub fn is_named(&self, said: Option<&str>) -> bool {
+        said.is_none_or(|tenant| tenant == self.name)
     }
 
     /// The tenant an object's tags name.

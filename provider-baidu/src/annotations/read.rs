@@ -29,7 +29,7 @@ pub(super) fn read(annotations: &HashMap<String, String>) -> (Settings, Vec<Faul
 fn together(eip: &EipSettings) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut fault = |key: &str, problem: String| faults.push(Fault { key: key.to_owned(), problem });
-    let prepaid = eip.payment_timing == Some("Prepaid");
+    let prepaid = eip.is_prepaid();
     if prepaid && eip.billing_method.is_some() {
         fault(BILLING, "when using Prepaid EIP, do not need to set ElasticIPBillingMethod: remove it".to_owned());
     }
@@ -47,7 +47,16 @@ fn together(eip: &EipSettings) -> Vec<Fault> {
 impl EipSettings {
     /// Most Mbit/s, which is the default, too.
     pub(crate) fn most_bandwidth(&self) -> u16 {
-        let by_traffic = self.payment_timing != Some("Prepaid") && self.billing_method != Some("ByBandwidth");
-        if by_traffic { 1000 } else { 200 }
+        if self.way_of_paying() == "ByTraffic" { 1000 } else { 200 }
+    }
+
+    /// Paid in advance.
+    pub(crate) fn is_prepaid(&self) -> bool {
+        self.payment_timing == Some("Prepaid")
+    }
+
+    /// What is billed, or that it is paid in advance: the words of a tenant's limits.
+    pub(crate) fn way_of_paying(&self) -> &'static str {
+        if self.is_prepaid() { "Prepaid" } else { self.billing_method.unwrap_or("ByTraffic") }
     }
 }

@@ -35,9 +35,11 @@ macro_rules! eip {
 pub(crate) const ID: &str = lb!("id");
 pub(crate) const EXIST_ID: &str = lb!("exist-id");
 pub(crate) const RESERVATION: &str = eip!("reservation-length");
+pub(crate) const PAYMENT: &str = eip!("payment-timing");
 pub(crate) const BILLING: &str = eip!("billing-method");
 pub(crate) const BANDWIDTH: &str = eip!("bandwidth-in-mbps");
 pub(crate) const SUBNET: &str = lb!("subnet-id");
+pub(crate) const TYPE: &str = lb!("type");
 
 /// The Go provider takes `true` for yes and everything else for no.
 fn yes(value: &str) -> bool {
@@ -78,7 +80,7 @@ pub(super) static TABLE: &[Annotation] = &[
         read: |value, settings| values::address(value).map(|ip| settings.added_eip = Some(ip)),
     },
     Annotation {
-        key: lb!("type"),
+        key: TYPE,
         values: "`blb`, `appblb`, `bec`",
         default: "`blb`; with profile `edge`, `bec`",
         effect: "Which kind is made. The Go provider knows only the first. Read when the load balancer is made.",
@@ -235,7 +237,7 @@ pub(super) static TABLE: &[Annotation] = &[
         read: |value, settings| values::eip_name(value).map(|name| settings.eip.name = Some(name)),
     },
     Annotation {
-        key: eip!("payment-timing"),
+        key: PAYMENT,
         values: "`Postpaid`, `Prepaid`",
         default: "`Postpaid`",
         effect: "How the address is paid. Cannot be changed. One that is paid in advance cannot be released before its time: it is \

@@ -43,6 +43,15 @@ impl Kind {
         }
     }
 
+    /// The word for it in the annotation and in a tenant's limits.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "blb",
+            Self::App => "appblb",
+            Self::Edge => "bec",
+        }
+    }
+
     fn service(self) -> Service {
         if self == Self::Edge { Service::Bec } else { Service::Blb }
     }

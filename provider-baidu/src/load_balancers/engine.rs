@@ -1,11 +1,11 @@
 //! Ensure, delete, look, plan: what a request comes to.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use cloud_provider_api::{error::Reason, v1};
 use provider_kit::{
-    Error, Result,
-    load_balancers::{Outcome, Progress, in_progress, within_quota},
+    Error, Result, Tenant,
+    load_balancers::{Outcome, Progress, in_progress},
 };
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
     fault,
     plan::{
         balancer::{self, Site},
-        owner::{Claim, Hints, Owner, owner_of},
+        owner::{Claim, Hints, Owner},
         record::{Record, Shares, digest},
         removal,
         seen::{Balancer, Seen},
@@ -42,16 +42,15 @@ pub(crate) struct Engine<'a> {
     pub(crate) kinds: &'a [Kind],
     /// The VPC.
     pub(crate) vpc: Option<String>,
-    /// Most load balancers the tenant may have.
-    pub(crate) most: Option<u32>,
+    /// Whose Service it is.
+    pub(crate) tenant: &'a Arc<Tenant>,
     /// How long a call may wait for what is busy before it answers.
     pub(crate) patience: Duration,
 }
 
 impl Engine<'_> {
     pub(super) fn memory_key(&self) -> String {
-        let cluster = self.key.cluster.as_ref().map_or("", |cluster| &cluster.id);
-        format!("{cluster}/{}", self.key.service_uid)
+        Owner::of(self.key, "").memory_key()
     }
 
     pub(super) fn owner(&self, settings: &Settings) -> Owner {
@@ -59,7 +58,7 @@ impl Engine<'_> {
             eip_name: settings.eip.name.clone().or_else(|| settings.name.clone()),
             added_eip: settings.added_eip.clone(),
             dead_eip: self.memory.dead_eip(&self.memory_key()),
-            ..Owner::of(self.key, &self.cloud.config().cluster_id)
+            ..Owner::of(self.key, &self.cloud.config().cluster_id).of_tenant(self.tenant)
         }
     }
 
@@ -85,11 +84,14 @@ impl Engine<'_> {
         let settings = Self::settings(&spec.annotations)?;
         let around = Surroundings {
             settings: &settings,
-            kind: self.kinds.first().copied().unwrap_or_default(),
+            kind: self.default_kind(),
             kinds: self.kinds,
             public: self.is_public(),
         };
-        Wanted::read(self.owner(&settings), spec, members, &around).map_err(|refusal| refusal.into_error(PROVIDER))
+        let wanted = Wanted::read(self.owner(&settings), spec, members, &around);
+        let wanted = wanted.map_err(|refusal| refusal.into_error(PROVIDER))?;
+        self.permit(&wanted)?;
+        Ok(wanted)
     }
 
     pub(super) fn search<'s>(
@@ -99,14 +101,16 @@ impl Engine<'_> {
         named: Option<&'s Named>,
         hints: Hints<'s>,
     ) -> Search<'s> {
-        Search { owner, handle, named, hints, kinds: self.kinds, all: false }
+        Search { owner, tenant: self.tenant, handle, named, hints, kinds: self.kinds, all: false }
     }
 
     async fn gather(&self, wanted: &Wanted) -> Result<(Seen, Found)> {
         let handle = self.handle();
         let hints = Hints { added: wanted.added.as_deref(), name: wanted.name.as_deref() };
         let search = self.search(&wanted.owner, &handle, wanted.named.as_ref(), hints);
-        Box::pin(gather::for_ensure(self.cloud, &search, wanted)).await
+        let (seen, found) = Box::pin(gather::for_ensure(self.cloud, &search, wanted)).await?;
+        self.permit_address(wanted, &seen)?;
+        Ok((seen, found))
     }
 
     /// Makes the cloud match.
@@ -125,13 +129,15 @@ impl Engine<'_> {
                 // What is gone is named on, for the one that is made in its place.
                 return Ok(state::waiting(wait, &self.handle()));
             }
-            self.quota(&found)?;
-            site = Some(self.site(&wanted, request.members.as_ref(), found.gone).await?);
+            let place = self.site(&wanted, request.members.as_ref(), found.gone).await?;
+            self.permit_place(&wanted, &place)?;
+            site = Some(place);
         } else {
             self.memory.creations.found(&key);
         }
         let plan = balancer::plan(&wanted, &seen, site.as_ref(), Some(&request.spec_hash))
             .map_err(|refusal| refusal.into_error(PROVIDER))?;
+        self.within_quotas(&plan.steps, found.all.as_deref()).await?;
         let quiet = plan.steps.is_empty();
         let mut apply = self.apply(&key);
         let outcome = apply.run(plan.steps).await;
@@ -143,7 +149,12 @@ impl Engine<'_> {
             Ok(wait) => return Ok(state::waiting(wait, &handle)),
             // What was made has to be known to the caller, so that it is never made again.
             Err(error) if apply.made.get(NEW_BALANCER).is_some() => return Ok(after_creation(&error, &handle)),
-            Err(error) => return Err(error),
+            Err(error) => {
+                if matches!(error.code(), tonic::Code::InvalidArgument | tonic::Code::FailedPrecondition) {
+                    self.give_back_quotas();
+                }
+                return Err(error);
+            }
         }
         let made_eip = apply.made.get(NEW_EIP).map(ToOwned::to_owned);
         handle.0.truncate(1);
@@ -199,18 +210,17 @@ impl Engine<'_> {
         Error::cloud(PROVIDER, Reason::ObjectAbsent, message)
     }
 
-    fn quota(&self, found: &Found) -> Result<()> {
-        let all = found.all.as_deref().unwrap_or_default();
-        within_quota(PROVIDER, self.most, all.iter().filter(|lb| owner_of(&lb.desc).is_some()).count())
-    }
-
     /// The steps an ensure would take.
     pub(crate) async fn plan(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Vec<Step>> {
         let wanted = self.wanted(spec, members)?;
         let (seen, found) = self.gather(&wanted).await?;
         unsettled(&seen)?;
         let site: Option<Site> = match seen.target {
-            None => Some(self.site(&wanted, members, found.gone).await?),
+            None => {
+                let site = self.site(&wanted, members, found.gone).await?;
+                self.permit_place(&wanted, &site)?;
+                Some(site)
+            }
             Some(_) => None,
         };
         let plan = balancer::plan(&wanted, &seen, site.as_ref(), None);
@@ -262,6 +272,7 @@ impl Engine<'_> {
         }
         self.memory.creations.found(&key);
         self.memory.forget(&key);
+        self.give_back_quotas();
         Ok(Outcome::Deleted(plan.notes))
     }
 

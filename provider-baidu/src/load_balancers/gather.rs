@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use cloud_provider_api::error::Reason;
 use futures::future::{try_join, try_join_all};
-use provider_kit::{Error, Result};
+use provider_kit::{Error, Result, Tenant};
 
 use super::handle::Handle;
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     fault,
     plan::{
         PortKey,
-        owner::{Claim, Hints, Owner},
+        owner::{Claim, Hints, Owner, named_balancer},
         record::{Record, Shares},
         seen::{Balancer, Seen},
         wanted::{Named, Wanted, WantedEip},
@@ -28,6 +28,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Search<'a> {
     pub(super) owner: &'a Owner,
+    pub(super) tenant: &'a Tenant,
     pub(super) handle: &'a Handle,
     /// The load balancer an annotation names.
     pub(super) named: Option<&'a Named>,
@@ -72,24 +73,27 @@ async fn of_any_kind(cloud: &Cloud, kinds: &[Kind], id: &str) -> Result<Option<L
     Ok(None)
 }
 
+/// All of the account's.
+pub(crate) async fn all_balancers(cloud: &Cloud, kinds: &[Kind]) -> Result<Vec<LoadBalancer>> {
+    let listed = try_join_all(kinds.iter().map(|kind| cloud.load_balancers(*kind)));
+    Ok(listed.await.map_err(|error| fault::of(&error))?.into_iter().flatten().collect())
+}
+
 /// Finds load balancers, with as few reads as will do.
 pub(super) async fn search(cloud: &Cloud, search: &Search<'_>) -> Result<Found> {
     let mut found = Found::default();
     for (kind, id) in &search.handle.0 {
+        let named = search.named.filter(|named| named.id == *id);
         let Some(lb) = by_id(cloud, *kind, id).await? else {
-            if found.gone.is_empty() {
-                found.gone.clone_from(id);
-            }
+            search.note_gone(id, named, &mut found)?;
             continue;
         };
-        let is_named = search.named.is_some_and(|named| named.id == *id);
-        match search.owner.claim_balancer(&lb, &search.hints) {
-            Claim::Ours => found.owned.push(lb),
-            Claim::Other(mark) if is_named => return Err(not_ours(search.named, &lb, &mark)),
-            Claim::Unmarked if is_named => found.existing = Some(lb),
+        match (search.owner.claim_balancer(&lb, &search.hints), named) {
+            (Claim::Ours, _) => found.owned.push(lb),
+            (claim, Some(named)) => found.existing = Some(search.usable(named, lb, claim)?),
             // Users can write the handle: what is another's is not ours to look at.
-            Claim::Other(_) => {}
-            Claim::Unmarked => found.former.push(lb),
+            (Claim::Other(_), None) => {}
+            (Claim::Unmarked, None) => found.former.push(lb),
         }
     }
     if let Some(named) = search.named.filter(|named| search.handle.kind_of(&named.id).is_none()) {
@@ -97,8 +101,7 @@ pub(super) async fn search(cloud: &Cloud, search: &Search<'_>) -> Result<Found> 
     }
     let served = found.existing.is_some() || !found.owned.is_empty();
     if search.all || !served {
-        let listed = try_join_all(search.kinds.iter().map(|kind| cloud.load_balancers(*kind)));
-        let all: Vec<LoadBalancer> = listed.await.map_err(|error| fault::of(&error))?.into_iter().flatten().collect();
+        let all = all_balancers(cloud, search.kinds).await?;
         for lb in &all {
             let known = found.owned.iter().chain(&found.existing).any(|other| other.id == lb.id);
             if !known && search.owner.claim_balancer(lb, &search.hints) == Claim::Ours {
@@ -123,26 +126,44 @@ async fn by_name(cloud: &Cloud, search: &Search<'_>, named: &Named, found: &mut 
     let Some(lb) = of_any_kind(cloud, search.kinds, &named.id).await? else {
         // The Go provider wrote its own load balancer's id there, too: another takes the place of one that is gone.
         if search.hints.added == Some(named.id.as_str()) {
-            if found.gone.is_empty() {
-                found.gone.clone_from(&named.id);
-            }
-            return Ok(());
+            return search.note_gone(&named.id, Some(named), found);
         }
-        let problem = format!("{}: there is no such load balancer", named.id);
-        return Err(Error::cloud(PROVIDER, Reason::ReferenceMissing, format!("{}: {problem}", named.key))
-            .violation(format!("annotations[{}]", named.key), problem));
+        return Err(search.tenant.not_there(PROVIDER, &named_balancer(&named.field(), &named.id, None)));
     };
     match search.owner.claim_balancer(&lb, &search.hints) {
         Claim::Ours => found.owned.push(lb),
-        Claim::Unmarked => found.existing = Some(lb),
-        Claim::Other(mark) => return Err(not_ours(Some(named), &lb, &mark)),
+        claim => found.existing = Some(search.usable(named, lb, claim)?),
     }
     Ok(())
 }
 
-fn not_ours(named: Option<&Named>, lb: &LoadBalancer, mark: &str) -> Error {
-    let key = named.map_or("", |named| named.key);
-    Error::cloud(PROVIDER, Reason::NotOurs, format!("{key}: load balancer {} ({}) belongs to {mark}", lb.id, lb.name))
+impl Search<'_> {
+    /// One that is gone, and was this Service's, as far as anybody says.
+    fn note_gone(&self, id: &str, named: Option<&Named>, found: &mut Found) -> Result<()> {
+        // Who may not name it is not told whether it is there.
+        if let Some(named) = named {
+            self.tenant.check_named(PROVIDER, &named_balancer(&named.field(), id, None))?;
+        }
+        if found.gone.is_empty() {
+            id.clone_into(&mut found.gone);
+        }
+        Ok(())
+    }
+
+    /// The user's load balancer that an annotation names, if this Service may use it.
+    fn usable(&self, named: &Named, lb: LoadBalancer, claim: Claim) -> Result<LoadBalancer> {
+        let field = named.field();
+        let object = named_balancer(&field, &named.id, Some(&lb));
+        match claim {
+            Claim::Other(mark) if self.tenant.name.is_empty() => {
+                let message = format!("{}: load balancer {} ({}) belongs to {mark}", named.key, lb.id, lb.name);
+                return Err(Error::cloud(PROVIDER, Reason::NotOurs, message));
+            }
+            Claim::Other(_) => return Err(self.tenant.refusal(PROVIDER, &object)),
+            Claim::Ours | Claim::Unmarked => self.tenant.check_named(PROVIDER, &object)?,
+        }
+        Ok(lb)
+    }
 }
 
 /// Reads what hangs on a load balancer. `keys`: the ports whose policies matter.

@@ -6,7 +6,7 @@ use crate::api::balancers::Kind;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Handle(pub(super) Vec<(Kind, String)>);
 
-const WORDS: [(Kind, &str); 3] = [(Kind::Plain, "blb"), (Kind::App, "appblb"), (Kind::Edge, "bec")];
+const KINDS: [Kind; 3] = [Kind::Plain, Kind::App, Kind::Edge];
 
 impl Handle {
     pub(super) fn of(kind: Kind, id: &str) -> Self {
@@ -18,17 +18,16 @@ impl Handle {
         let mut ids: Vec<(Kind, String)> = Vec::new();
         for word in text.split(',') {
             let Some((name, id)) = word.split_once(':').filter(|(_, id)| is_id(id)) else { continue };
-            let Some((kind, _)) = WORDS.iter().find(|(_, word)| *word == name) else { continue };
+            let Some(kind) = KINDS.into_iter().find(|kind| kind.word() == name) else { continue };
             if ids.len() < 8 && !ids.iter().any(|(_, other)| other == id) {
-                ids.push((*kind, id.to_owned()));
+                ids.push((kind, id.to_owned()));
             }
         }
         Self(ids)
     }
 
     pub(super) fn write(&self) -> String {
-        let word = |kind: Kind| WORDS.iter().find(|(other, _)| *other == kind).map_or("", |(_, word)| word);
-        let words: Vec<String> = self.0.iter().map(|(kind, id)| format!("{}:{id}", word(*kind))).collect();
+        let words: Vec<String> = self.0.iter().map(|(kind, id)| format!("{}:{id}", kind.word())).collect();
         words.join(",")
     }
 

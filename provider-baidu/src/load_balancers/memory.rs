@@ -7,7 +7,7 @@ use std::{
 };
 
 use cloud_rest::Error;
-use provider_kit::load_balancers::Creations;
+use provider_kit::{load_balancers::Creations, tenancy::Quotas};
 use tokio::time::Instant;
 
 use crate::{api::subnets::Subnet, cloud::Cloud};
@@ -15,7 +15,8 @@ use crate::{api::subnets::Subnet, cloud::Cloud};
 /// How long the subnets are taken to be what they were: their free addresses change.
 const FRESH: Duration = Duration::from_mins(1);
 
-type Subnets = Option<(Instant, String, Arc<Vec<Subnet>>)>;
+/// By the VPC.
+type Subnets = HashMap<String, (Instant, Arc<Vec<Subnet>>)>;
 
 /// Shared by all calls for an account.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(crate) struct Memory {
     /// Addresses the cloud said it had made, and did not know when they were to be bound: the answer to a repeated call can be about
     /// one that was released since.
     dead_eips: Mutex<HashMap<String, String>>,
+    /// What is being made for tenants.
+    pub(super) quotas: Quotas,
 }
 
 impl Memory {
@@ -33,14 +36,12 @@ impl Memory {
     pub(super) async fn subnets(&self, cloud: &Cloud, vpc: &str) -> Result<Arc<Vec<Subnet>>, Error> {
         // Held while reading: one reading serves all who wait.
         let mut known = self.subnets.lock().await;
-        if let Some((at, of, subnets)) = &*known
-            && of == vpc
-            && at.elapsed() < FRESH
-        {
+        known.retain(|_, (at, _)| at.elapsed() < FRESH);
+        if let Some((_, subnets)) = known.get(vpc) {
             return Ok(Arc::clone(subnets));
         }
         let fresh = Arc::new(cloud.subnets(vpc).await?);
-        *known = Some((Instant::now(), vpc.to_owned(), Arc::clone(&fresh)));
+        known.insert(vpc.to_owned(), (Instant::now(), Arc::clone(&fresh)));
         Ok(fresh)
     }
 

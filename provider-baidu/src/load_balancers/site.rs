@@ -32,10 +32,10 @@ impl Engine<'_> {
                 fault::of(&error)
             })?;
             place::check_named(&subnet).map_err(|refusal| refusal.into_error(PROVIDER))?;
-            let vpc = Some(subnet.vpc_id).filter(|vpc| !vpc.is_empty()).or_else(|| self.vpc.clone());
+            let vpc = Some(subnet.vpc_id).filter(|vpc| !vpc.is_empty()).or_else(|| self.vpc());
             return Ok(Site { vpc: vpc.unwrap_or_default(), subnet: id.clone(), region: None, former });
         }
-        let vpc = self.vpc.clone().ok_or_else(|| {
+        let vpc = self.vpc().ok_or_else(|| {
             let message = "the VPC is not known: set VpcId of the configuration (else it is that of the first node that is looked at)";
             Error::cloud(PROVIDER, Reason::ReferenceMissing, message)
         })?;
@@ -47,9 +47,16 @@ impl Engine<'_> {
             .filter(|address| address.r#type() == v1::AddressType::InternalIp)
             .filter_map(|address| address.address.parse().ok())
             .collect();
-        let chosen = place::choose(&subnets, &config.subnet_ids, &addresses);
+        let chosen = place::choose(&subnets, &config.subnet_ids, &addresses, &self.tenant.subnets);
         let subnet = chosen.map_err(|refusal| refusal.into_error(PROVIDER))?.id.clone();
         Ok(Site { vpc, subnet, region: None, former })
+    }
+
+    /// The VPC: the account's, unless the tenant has to have another.
+    fn vpc(&self) -> Option<String> {
+        let allowed = &self.tenant.vpcs;
+        let of_account = self.vpc.clone().filter(|vpc| allowed.is_empty() || allowed.contains(vpc));
+        of_account.or_else(|| allowed.first().cloned())
     }
 
     /// The place of most of the members.

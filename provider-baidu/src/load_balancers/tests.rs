@@ -6,3 +6,4 @@ mod failure_list;
 mod faults;
 mod lives;
 mod rig;
+mod tenants;

@@ -39,11 +39,11 @@ pub(super) fn using(owner: &Owner, target: &Balancer) -> Option<String> {
 }
 
 /// Whether an address was made for this Service.
-pub(super) fn is_ours(owner: &Owner, target: &Balancer, eip: &Eip) -> bool {
+pub(crate) fn is_ours(owner: &Owner, target: &Balancer, eip: &Eip) -> bool {
     let recorded = target.record().eip;
     // The Go provider named the address like the load balancer, unless an annotation said otherwise; it marked the load balancer first.
     let by_go = target.owned && target.lb.desc.starts_with(EIP_MARK) && recorded.is_none();
-    owner.owns_eip(eip, recorded.as_deref(), by_go.then_some(target.lb.name.as_str()))
+    owner.owns_eip(eip, recorded.as_deref(), by_go.then_some((target.lb.name.as_str(), target.lb.id.as_str())))
 }
 
 pub(super) fn plan(wanted: &Wanted, seen: &Seen, target: &Balancer, at: &At) -> Result<EipPlan, Refusal> {
@@ -172,13 +172,13 @@ fn missing(ip: &str) -> Refusal {
 
 fn new_eip(wanted: &Wanted) -> NewEip {
     let settings = &wanted.eip_settings;
-    let prepaid = settings.payment_timing == Some("Prepaid");
+    let prepaid = settings.is_prepaid();
     NewEip {
         name: wanted.eip_name(),
-        bandwidth_in_mbps: settings.bandwidth.unwrap_or_else(|| settings.most_bandwidth()),
+        bandwidth_in_mbps: wanted.new_bandwidth(),
         billing: Billing {
             payment_timing: settings.payment_timing.unwrap_or("Postpaid"),
-            billing_method: (!prepaid).then(|| settings.billing_method.unwrap_or("ByTraffic")),
+            billing_method: (!prepaid).then(|| settings.way_of_paying()),
             reservation: settings
                 .reservation
                 .filter(|_| prepaid)

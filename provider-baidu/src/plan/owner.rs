@@ -1,6 +1,12 @@
 //! Whose an object is, as the cloud's own record tells: marks in descriptions and tags, and the names of three generations.
 
+use std::sync::Arc;
+
 use cloud_provider_api::v1;
+use provider_kit::{
+    Tenant,
+    tenancy::{Named, TENANT_TAG},
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::api::{Tag, balancers::LoadBalancer, eip::Eip};
@@ -9,6 +15,9 @@ use crate::api::{Tag, balancers::LoadBalancer, eip::Eip};
 pub(crate) const LONGEST_NAME: usize = 65;
 const TAG_CLUSTER: &str = "k8s-cluster-id";
 const TAG_SERVICE: &str = "k8s-service-uid";
+const TENANT_WORD: &str = "tenant=";
+/// What the description of a load balancer says that was reserved for another Service.
+const RESERVED: &str = "reserved";
 /// Written by the Go provider in front of a description: the load balancer's address was made with it.
 pub(crate) const EIP_MARK: &str = "cce_auto_create_eip";
 /// Begins the Go provider's descriptions; CCE's id of the cluster follows.
@@ -24,6 +33,8 @@ pub(crate) struct Owner {
     pub(crate) namespace: String,
     pub(crate) service: String,
     pub(crate) uid: String,
+    /// Whose the Service is.
+    pub(crate) tenant: Arc<Tenant>,
     /// What the Go provider may have called the address it made, beside the load balancer's name.
     pub(crate) eip_name: Option<String>,
     /// The address the Go provider wrote that it made.
@@ -54,6 +65,17 @@ impl Owner {
             uid: key.service_uid.clone(),
             ..Self::default()
         }
+    }
+
+    /// The same, of this tenant.
+    #[must_use]
+    pub(crate) fn of_tenant(self, tenant: &Arc<Tenant>) -> Self {
+        Self { tenant: Arc::clone(tenant), ..self }
+    }
+
+    /// What it is remembered and counted by.
+    pub(crate) fn memory_key(&self) -> String {
+        format!("{}/{}", self.cluster, self.uid)
     }
 
     /// The mark in descriptions.
@@ -91,8 +113,18 @@ impl Owner {
     pub(crate) fn go_names(&self) -> [String; 3] {
         let mut oldest = format!("a{}", self.uid.replace('-', ""));
         oldest.truncate(oldest.floor_char_boundary(32));
-        let older = cut(&format!("{}/{}/{}", self.cce, self.namespace, self.service));
-        [self.go_name(), older, oldest]
+        [self.go_name(), cut(&self.older_go_name()), oldest]
+    }
+
+    fn older_go_name(&self) -> String {
+        format!("{}/{}/{}", self.cce, self.namespace, self.service)
+    }
+
+    /// Whether a load balancer is named like this Service's. `or_cut`: also as the Go provider cut it, which may be another's name, too.
+    fn is_named_like(&self, name: &str, or_cut: bool) -> bool {
+        let [go, older, oldest] = self.go_names();
+        [go, oldest, self.balancer_name()].iter().any(|other| other == name)
+            || older == name && (or_cut || older == self.older_go_name())
     }
 
     /// The name of groups.
@@ -102,25 +134,38 @@ impl Owner {
 
     /// Tags of what is made.
     pub(crate) fn tags(&self) -> Vec<Tag> {
-        vec![Tag::new(TAG_CLUSTER, &self.cluster), Tag::new(TAG_SERVICE, &self.uid)]
+        let own = [(TAG_CLUSTER, self.cluster.as_str()), (TAG_SERVICE, self.uid.as_str())];
+        let extra = self.tenant.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        own.into_iter().chain(self.tenant.mark()).chain(extra).map(|(key, value)| Tag::new(key, value)).collect()
+    }
+
+    /// The word that says whose tenant's things are, in descriptions.
+    pub(super) fn tenant_word(&self) -> Option<String> {
+        self.tenant.mark().map(|(_, name)| format!("{TENANT_WORD}{name}"))
+    }
+
+    /// What the description of its load balancer says once it is reserved for another Service of the tenant's.
+    pub(super) fn reserved(&self) -> String {
+        self.tenant_word().map_or_else(|| RESERVED.to_owned(), |word| format!("{RESERVED} {word}"))
     }
 
     /// By the mark a description holds.
     pub(crate) fn claim(&self, description: &str) -> Claim {
         match mark_of(description) {
-            Some(mark) if mark == self.mark() => Claim::Ours,
+            Some(mark) if mark == self.mark() && self.tenant.is_named(field_of(description, TENANT_WORD)) => {
+                Claim::Ours
+            }
             Some(mark) => Claim::Other(mark.to_owned()),
             None => Claim::Unmarked,
         }
     }
 
     fn claim_by_tags(&self, tags: &[Tag]) -> Claim {
-        let tag = |wanted: &str| tags.iter().map(Tag::pair).find(|(key, _)| *key == wanted).map(|(_, value)| value);
-        match (tag(TAG_CLUSTER), tag(TAG_SERVICE)) {
-            (Some(cluster), Some(uid)) if cluster == self.cluster && uid == self.uid => Claim::Ours,
-            (Some(cluster), Some(uid)) => Claim::Other(format!("k8s:{cluster}/{uid}")),
-            _ => Claim::Unmarked,
+        let Some((cluster, uid)) = service_of(tags) else { return Claim::Unmarked };
+        if cluster == self.cluster && uid == self.uid && self.tenant.is_named(tenant_of(tags)) {
+            return Claim::Ours;
         }
+        Claim::Other(format!("k8s:{cluster}/{uid}"))
     }
 
     /// Whose a load balancer is. `hints`: what annotations say of it, which alone proves nothing.
@@ -140,12 +185,19 @@ impl Owner {
         if let Some(other) = by_go.filter(|cluster| *cluster != self.cce) {
             return Claim::Other(format!("cce:{other}"));
         }
-        if self.go_names().contains(&lb.name) || lb.name == self.balancer_name() {
+        // What no mark says to be the Service's is still no other tenant's.
+        if !self.tenant.is_named(tenant_of_balancer(lb)) {
+            return Claim::Unmarked;
+        }
+        let given = self.tenant.may_name(&named_balancer("", &lb.id, Some(lb)));
+        if self.is_named_like(&lb.name, given) {
             return Claim::Ours;
         }
-        // A name of the user's choice, on a load balancer that the Go provider made for this cluster.
+        // A name of the user's choice, on a load balancer that the Go provider made for this cluster. In an account that tenants share
+        // anybody could say so.
         let generated = lb.name.starts_with("CCE/SVC/") || lb.name.starts_with(&format!("{}/", self.cce));
         if by_go.is_some()
+            && given
             && !generated
             && (hints.added == Some(lb.id.as_str()) || hints.name == Some(lb.name.as_str()))
         {
@@ -158,18 +210,23 @@ impl Owner {
     }
 
     /// Whether an address was made for this Service. `recorded`: by its load balancer's description, which is ours. `by_go`: the name
-    /// of the load balancer, if its description says that the Go provider made an address with it.
-    pub(crate) fn owns_eip(&self, eip: &Eip, recorded: Option<&str>, by_go: Option<&str>) -> bool {
+    /// and id of the load balancer, if its description says that the Go provider made an address with it.
+    pub(crate) fn owns_eip(&self, eip: &Eip, recorded: Option<&str>, by_go: Option<(&str, &str)>) -> bool {
         match self.claim_by_tags(&eip.tags) {
             Claim::Ours => true,
             Claim::Other(_) => false,
+            Claim::Unmarked if !self.tenant.is_named(tenant_of(&eip.tags)) => false,
             Claim::Unmarked => {
-                let named = |balancer: &str| {
+                let alike = |balancer: &str| {
                     eip.name == cut(balancer)
                         || self.eip_name.as_deref().is_some_and(|name| cut(name) == eip.name)
                         || self.added_eip.as_deref() == Some(eip.ip.as_str())
                 };
-                recorded == Some(eip.ip.as_str()) || by_go.is_some_and(named)
+                // In an account that tenants share, names prove something only of what is bound to the load balancer.
+                let near = |balancer: &str| {
+                    eip.instance_id == balancer || self.tenant.may_name(&named_address(&eip.ip, Some(eip)))
+                };
+                recorded == Some(eip.ip.as_str()) || by_go.is_some_and(|(name, id)| alike(name) && near(id))
             }
         }
     }
@@ -201,6 +258,46 @@ pub(crate) fn go_cluster(description: &str) -> Option<&str> {
     rest.split(' ').next()
 }
 
+fn tag<'t>(tags: &'t [Tag], wanted: &str) -> Option<&'t str> {
+    tags.iter().map(Tag::pair).find(|(key, _)| *key == wanted).map(|(_, value)| value)
+}
+
+/// The cluster and the Service that tags name.
+pub(crate) fn service_of(tags: &[Tag]) -> Option<(&str, &str)> {
+    Some((tag(tags, TAG_CLUSTER)?, tag(tags, TAG_SERVICE)?))
+}
+
+/// The tenant that tags name.
+pub(crate) fn tenant_of(tags: &[Tag]) -> Option<&str> {
+    tag(tags, TENANT_TAG)
+}
+
+/// The tenant that a load balancer names, which may be one that was reserved, without tags.
+pub(crate) fn tenant_of_balancer(lb: &LoadBalancer) -> Option<&str> {
+    let word = || field_of(&lb.desc, TENANT_WORD).or_else(|| tenant_of_reserved(&lb.desc));
+    tenant_of(&lb.tags).or_else(word)
+}
+
+fn tenant_of_reserved(description: &str) -> Option<&str> {
+    description.strip_prefix(RESERVED)?.strip_prefix(' ')?.strip_prefix(TENANT_WORD)
+}
+
+/// Whether it was reserved for another Service.
+pub(crate) fn is_reserved(lb: &LoadBalancer) -> bool {
+    lb.desc == RESERVED || tenant_of_reserved(&lb.desc).is_some()
+}
+
+/// A load balancer that a field names. `None`: it is not there.
+pub(crate) fn named_balancer<'a>(field: &'a str, id: &'a str, lb: Option<&'a LoadBalancer>) -> Named<'a> {
+    Named { kind: "load balancer", field, said: id, id: None, tenant: lb.and_then(tenant_of_balancer) }
+}
+
+/// An address that a Service names. `None`: it is not there.
+pub(crate) fn named_address<'a>(ip: &'a str, eip: Option<&'a Eip>) -> Named<'a> {
+    let tenant = eip.and_then(|eip| tenant_of(&eip.tags));
+    Named { kind: "public address", field: "spec.load_balancer_ip", said: ip, id: None, tenant }
+}
+
 /// The owner a load balancer's description names, for listings. Namespace and name may be missing or cut.
 pub(crate) fn owner_of(description: &str) -> Option<Owner> {
     let (cluster, uid) = mark_of(description)?.strip_prefix("k8s:")?.split_once('/')?;
@@ -211,6 +308,10 @@ pub(crate) fn owner_of(description: &str) -> Option<Owner> {
         uid: uid.to_owned(),
         namespace: namespace.to_owned(),
         service: service.to_owned(),
+        tenant: Arc::new(Tenant {
+            name: field_of(description, TENANT_WORD).unwrap_or_default().to_owned(),
+            ..Tenant::default()
+        }),
         ..Owner::default()
     })
 }

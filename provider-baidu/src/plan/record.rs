@@ -62,6 +62,7 @@ impl Record {
         text.push_str(GO_MARK);
         text.push_str(&owner.cce);
         let mut words = vec![text, owner.mark()];
+        words.extend(owner.tenant_word());
         words.extend(self.eip.as_ref().map(|eip| format!("eip={eip}")));
         words.extend(self.using.as_ref().map(|eip| format!("use={eip}")));
         words.extend(self.sticky.then(|| "sticky".to_owned()));

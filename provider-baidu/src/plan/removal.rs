@@ -20,8 +20,6 @@ use crate::api::{
     eip::Eip,
 };
 
-/// What the description of a load balancer that was reserved says.
-pub(crate) const RESERVED: &str = "reserved";
 const WHY: &str = "the Service wants it no more";
 
 /// The removal of all that is this Service's.
@@ -93,7 +91,7 @@ pub(super) fn of_balancer(
         of_grouped(owner, balancer, &at, &mut plan);
     }
     if balancer.owned && mark_of(&lb.desc).is_some_and(|mark| mark == owner.mark()) {
-        let action = Action::UpdateLoadBalancer(at, lb.name.clone(), RESERVED.to_owned());
+        let action = Action::UpdateLoadBalancer(at, lb.name.clone(), owner.reserved());
         plan.steps.push(Step::new(action, lb.id.clone(), "it is reserved for another Service"));
     }
     Ok(plan)

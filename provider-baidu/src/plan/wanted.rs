@@ -42,6 +42,8 @@ pub(crate) struct Wanted {
     pub(crate) reserve: bool,
     pub(crate) eip: WantedEip,
     pub(crate) eip_settings: EipSettings,
+    /// Most Mbit/s of an address. `None`: the cloud's.
+    pub(crate) most_bandwidth: Option<u32>,
     pub(crate) ports: Vec<WantedPort>,
     pub(crate) members: Vec<WantedMember>,
     /// The scheduler is what it is for the sake of `sessionAffinity`.
@@ -56,6 +58,13 @@ pub(crate) struct Named {
     /// The annotation.
     pub(crate) key: &'static str,
     pub(crate) id: String,
+}
+
+impl Named {
+    /// As `BadRequest` has it.
+    pub(crate) fn field(&self) -> String {
+        format!("annotations[{}]", self.key)
+    }
 }
 
 /// The public address.
@@ -96,7 +105,7 @@ impl Wanted {
         let (mut faults, mut notes) = (Vec::new(), Vec::new());
         if !around.kinds.contains(&kind) {
             let problem = format!("{} does not exist in this profile", kind.name());
-            faults.push((format!("annotations[{}type]", annotations::PREFIXES[0]), problem));
+            faults.push((format!("annotations[{}]", annotations::TYPE), problem));
         }
         let internal = settings.internal || !around.public;
         let (ports, sticky) = ports::wanted_ports(spec, settings, kind, &mut faults, &mut notes);
@@ -122,6 +131,7 @@ impl Wanted {
         if !faults.is_empty() {
             return Err(Refusal::fields(Reason::Unsupported, faults));
         }
+        let most_bandwidth = owner.tenant.max_bandwidth;
         let members = wanted_members(&owner, members, kind, settings, &mut notes);
         let named = |key, id: &Option<String>| id.clone().map(|id| Named { key, id });
         Ok(Self {
@@ -136,6 +146,7 @@ impl Wanted {
             reserve: settings.reserve,
             eip,
             eip_settings: settings.eip.clone(),
+            most_bandwidth,
             ports,
             members,
             sticky,
@@ -146,6 +157,13 @@ impl Wanted {
     /// Name of the load balancer that is made.
     pub(crate) fn balancer_name(&self) -> String {
         self.name.clone().unwrap_or_else(|| self.owner.balancer_name())
+    }
+
+    /// Mbit/s of the address that is made: what is asked for, else the most there may be.
+    pub(crate) fn new_bandwidth(&self) -> u16 {
+        let most = self.eip_settings.most_bandwidth();
+        let default = self.most_bandwidth.and_then(|mbps| u16::try_from(mbps).ok()).map_or(most, |mbps| mbps.min(most));
+        self.eip_settings.bandwidth.unwrap_or(default)
     }
 
     /// Name of the address that is made.

@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use cloud_provider_api::{error::Reason, v1};
-use futures::future::try_join_all;
+use cloud_provider_api::v1;
 use provider_kit::{
-    Call, Error, Result, Tenant,
+    Call, Result, Tenant,
     load_balancers::{Balancers, Engine as Work, Outcome},
 };
 
@@ -14,8 +13,7 @@ use crate::{
     accounts::Account,
     api::balancers::Kind,
     cloud::Cloud,
-    fault,
-    load_balancers::{Engine, kinds, owned_by},
+    load_balancers::{Engine, all_balancers, kinds, owned_by},
     plan::step::Step,
 };
 
@@ -27,36 +25,17 @@ impl Balancers for Provider {
     type Engine = Owned;
 
     fn engine(&self, call: &Call, tenant: &Arc<Tenant>, key: v1::LoadBalancerKey, write_key: &str) -> Result<Owned> {
-        supported(tenant)?;
         let account = self.0.accounts.of(tenant)?.clone();
         let cloud = account.acting_for_tenant(call, tenant, write_key);
         let kinds = kinds(cloud.config());
-        Ok(Owned { account, cloud, kinds, most: tenant.max_load_balancers, key })
+        Ok(Owned { account, cloud, kinds, tenant: Arc::clone(tenant), key })
     }
 
-    async fn owned(&self, call: &Call, cluster: &v1::Cluster, tenant: &str) -> Result<Vec<v1::OwnedLoadBalancer>> {
-        supported(call.caller.tenant(tenant)?)?;
-        let cloud = &self.account(call, tenant)?.cloud;
-        let listed = try_join_all(kinds(cloud.config()).into_iter().map(|kind| cloud.load_balancers(kind)));
-        let all = listed.await.map_err(|error| fault::of(&error))?;
-        Ok(all.iter().flatten().filter_map(|lb| owned_by(cluster, tenant, lb)).collect())
+    async fn owned(&self, call: &Call, cluster: &v1::Cluster, named: &str) -> Result<Vec<v1::OwnedLoadBalancer>> {
+        let (cloud, tenant) = (&self.account(call, named)?.cloud, call.caller.tenant(named)?);
+        let all = all_balancers(cloud, &kinds(cloud.config())).await?;
+        Ok(all.iter().filter_map(|lb| owned_by(cluster, tenant, named, lb)).collect())
     }
-}
-
-/// Tenants are kept apart by their accounts here, and by nothing else: what could not be held to is refused, not passed over.
-fn supported(tenant: &Tenant) -> Result<()> {
-    let Tenant { name, max_public_addresses, max_bandwidth, classes, vpcs, subnets, billing, tags, .. } = tenant;
-    let lists = [classes, vpcs, subnets, billing].iter().any(|list| !list.is_empty());
-    let limits = max_public_addresses.is_some() || max_bandwidth.is_some() || lists || !tags.is_empty();
-    let why = match (name.is_empty(), tenant.shares_account, limits) {
-        (true, ..) | (false, false, false) => return Ok(()),
-        (false, true, _) => "shares an account with others: give it an account of its own, for instance by a role",
-        (false, false, true) => {
-            "has limits beside maxLoadBalancers, callsPerSecond and concurrentWrites: take them out"
-        }
-    };
-    let message = format!("tenant {name:?} cannot be served by provider-baidu: in the access file it {why}");
-    Err(Error::new(Reason::TenantNotAllowed, message))
 }
 
 /// What an engine borrows, owned, for a task of its own.
@@ -65,7 +44,7 @@ pub(crate) struct Owned {
     cloud: Cloud,
     kinds: Vec<Kind>,
     key: v1::LoadBalancerKey,
-    most: Option<u32>,
+    tenant: Arc<Tenant>,
 }
 
 impl Owned {
@@ -76,7 +55,7 @@ impl Owned {
             key: &self.key,
             kinds: &self.kinds,
             vpc: self.cloud.config().vpc_id.clone().or_else(|| self.account.hints.vpc()),
-            most: self.most,
+            tenant: &self.tenant,
             patience: PATIENCE,
         }
     }
@@ -106,26 +85,5 @@ impl Work for Owned {
 
     async fn plan_removal(&self, annotations: &HashMap<String, String>) -> Result<Vec<v1::PlanStep>> {
         Ok(self.engine().plan_removal(annotations).await?.iter().map(Step::describe).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_could_not_be_held_to_is_refused() {
-        let own = Tenant { name: "a".to_owned(), max_load_balancers: Some(3), ..Tenant::default() };
-        supported(&own).unwrap();
-        supported(&Tenant { shares_account: true, ..Tenant::default() }).unwrap();
-        for tenant in [
-            Tenant { shares_account: true, ..own.clone() },
-            Tenant { max_bandwidth: Some(5), ..own.clone() },
-            Tenant { subnets: ["s".to_owned()].into(), ..own.clone() },
-            Tenant { tags: [("k".to_owned(), "v".to_owned())].into(), ..own },
-        ] {
-            let error = supported(&tenant).unwrap_err();
-            assert!(error.message().contains("access file"), "{}", error.message());
-        }
     }
 }

@@ -63,33 +63,24 @@ impl Engine<'_> {
 
     /// Refuses what these steps would make beyond the tenant's quotas. The count is that of the cloud's list.
     pub(super) async fn within_quotas(&self, steps: &[Step]) -> Result<()> {
-        let limited = [Counted::LoadBalancers, Counted::PublicAddresses]
-            .into_iter()
-            .filter(|counted| counted.most(self.tenant).is_some() && steps.iter().any(|step| makes(step, *counted)));
-        let limited: Vec<Counted> = limited.collect();
+        let limited = self.tenant.limited(|counted| steps.iter().any(|step| makes(step, counted)));
         if limited.is_empty() {
             return Ok(());
         }
         let all = self.cloud.load_balancers().await.map_err(|error| fault::of(&error))?;
-        for counted in limited {
+        let have = |counted| -> BTreeSet<String> {
             let counts =
                 |lb: &&LoadBalancer| counted == Counted::LoadBalancers || Record::read(&lb.description).eip.is_some();
-            let have: BTreeSet<String> = all
-                .iter()
-                .filter(counts)
-                .filter_map(|lb| owner_within(self.tenant, &lb.description))
-                .map(|owner| memory_key(&owner))
-                .collect();
-            self.memory.quotas.take(PROVIDER, self.tenant, counted, &have, &self.memory_key())?;
-        }
-        Ok(())
+            let owners = all.iter().filter(counts).filter_map(|lb| owner_within(self.tenant, &lb.description));
+            owners.map(|owner| memory_key(&owner)).collect()
+        };
+        let wanted: Vec<_> = limited.into_iter().map(|counted| (counted, have(counted))).collect();
+        self.memory.quotas.take(PROVIDER, self.tenant, &wanted, &self.memory_key())
     }
 
     /// Nothing is left of what counted, or nothing was made.
     pub(super) fn give_back_quotas(&self) {
-        for counted in [Counted::LoadBalancers, Counted::PublicAddresses] {
-            self.memory.quotas.give_back(self.tenant, counted, &self.memory_key());
-        }
+        self.memory.quotas.give_back(self.tenant, &self.memory_key());
     }
 }
 
@@ -100,7 +91,7 @@ pub(super) fn memory_key(owner: &Owner) -> String {
 
 /// The owner a load balancer's description names, if a tenant's: in an account of its own everything is.
 pub(super) fn owner_within(tenant: &Tenant, description: &str) -> Option<Owner> {
-    owner_of(description).filter(|owner| !tenant.shares_account || owner.tenant == tenant.name)
+    owner_of(description).filter(|owner| tenant.counts(&owner.tenant))
 }
 
 /// A load balancer that an annotation names. `None`: it is not there.

@@ -2,7 +2,7 @@
 
 use cloud_provider_api::{error::Reason, v1};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Why something cannot be done: the words of the API's errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,17 +57,6 @@ impl From<Note> for v1::Notice {
     }
 }
 
-/// Whether a tenant that has so many load balancers may have another. `most`: no limit if `None`.
-pub fn within_quota(provider: &'static str, most: Option<u32>, has: usize) -> Result<()> {
-    let Some(most) = most else { return Ok(()) };
-    if u32::try_from(has).unwrap_or(u32::MAX) < most {
-        return Ok(());
-    }
-    let message = format!("the tenant may have {most} load balancers and has {has}");
-    let limit = format!("{most} for the tenant");
-    Err(Error::cloud(provider, Reason::QuotaExhausted, message).quota("load balancers", limit))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,14 +68,5 @@ mod tests {
         assert_eq!((error.code(), error.message()), (tonic::Code::InvalidArgument, "spec.ports: is empty; a: b"));
         let outside = Refusal { precondition: true, ..Refusal::new(Reason::Unsupported, "no IPv6") };
         assert_eq!(outside.into_error("mock").code(), tonic::Code::FailedPrecondition);
-    }
-
-    #[test]
-    fn a_full_quota_is_full() {
-        assert_eq!(within_quota("mock", None, 1000), Ok(()));
-        assert_eq!(within_quota("mock", Some(2), 1), Ok(()));
-        let error = within_quota("mock", Some(2), 2).unwrap_err();
-        assert_eq!(error.reason(), Reason::QuotaExhausted);
-        assert!(error.message().contains("may have 2"), "{error}");
     }
 }

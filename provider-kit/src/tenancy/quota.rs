@@ -28,6 +28,9 @@ pub enum Counted {
 }
 
 impl Counted {
+    /// All there are.
+    const ALL: [Self; 2] = [Self::LoadBalancers, Self::PublicAddresses];
+
     /// For people.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,6 +46,27 @@ impl Counted {
             Self::PublicAddresses => tenant.max_public_addresses,
         }
     }
+
+    fn exhausted(self, provider: &'static str, tenant: &Tenant, count: usize) -> Error {
+        let (what, name, most) = (self.as_str(), &tenant.name, self.most(tenant).unwrap_or_default());
+        let message = format!(
+            "tenant {name:?} may have {most} {what} and has {count}: delete a Service that has one, or have an administrator raise \
+             the limit in the daemon's access file"
+        );
+        Error::cloud(provider, Reason::QuotaExhausted, message).quota(what, format!("{most} for tenant {name}"))
+    }
+}
+
+impl Tenant {
+    /// Of what is about to be made, that which the tenant has a limited number of.
+    pub fn limited(&self, makes: impl Fn(Counted) -> bool) -> Vec<Counted> {
+        Counted::ALL.into_iter().filter(|counted| counted.most(self).is_some() && makes(*counted)).collect()
+    }
+
+    /// Whether something counts as the tenant's whose record names the tenant `said`. In an account of its own everything does.
+    pub fn counts(&self, said: &str) -> bool {
+        !self.shares_account || said == self.name
+    }
 }
 
 /// What is being made for the tenants of an account.
@@ -52,42 +76,67 @@ pub struct Quotas {
 }
 
 impl Quotas {
-    /// Lets one more pass for the Service with this key, if the tenant may have one more. `have`: keys of the Services that have
-    /// one already, by the cloud's record.
+    /// Lets one more of each pass for the Service with this key, if the tenant may have one more of all of them. With each go the
+    /// keys of what is there already, by the cloud's record: that of a Service for each Service that has one, and one for each that
+    /// is no Service's any more.
     ///
     /// # Errors
-    /// `QUOTA_EXHAUSTED`, with the limit and the count.
+    /// `QUOTA_EXHAUSTED`, with the limit and the count. Then nothing counts that did not count before.
     pub fn take(
         &self,
         provider: &'static str,
         tenant: &Tenant,
+        wanted: &[(Counted, BTreeSet<String>)],
+        key: &str,
+    ) -> Result<()> {
+        let mut taken = Vec::new();
+        for (counted, have) in wanted {
+            match self.take_one(tenant, *counted, have, key) {
+                Ok(true) => taken.push(*counted),
+                Ok(false) => {}
+                Err(count) => {
+                    for counted in taken {
+                        self.give_back_one(tenant, counted, key);
+                    }
+                    return Err(counted.exhausted(provider, tenant, count));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it counts from now on, and did not before; else how many there are.
+    fn take_one(
+        &self,
+        tenant: &Tenant,
         counted: Counted,
         have: &BTreeSet<String>,
         key: &str,
-    ) -> Result<()> {
-        let Some(most) = counted.most(tenant) else { return Ok(()) };
+    ) -> std::result::Result<bool, usize> {
+        let Some(most) = counted.most(tenant) else { return Ok(false) };
         let now = Instant::now();
         let mut all = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let making = all.entry((tenant.name.clone(), counted)).or_default();
         making.retain(|key, since| now < *since + SETTLE && !have.contains(key));
         if have.contains(key) || making.contains_key(key) {
-            return Ok(());
+            return Ok(false);
         }
         let count = have.len() + making.len();
-        if count < most as usize {
-            making.insert(key.to_owned(), now);
-            return Ok(());
+        if count >= most as usize {
+            return Err(count);
         }
-        let (what, name) = (counted.as_str(), &tenant.name);
-        let message = format!(
-            "tenant {name:?} may have {most} {what} and has {count}: delete a Service that has one, or have an administrator raise \
-             the limit in the daemon's access file"
-        );
-        Err(Error::cloud(provider, Reason::QuotaExhausted, message).quota(what, format!("{most} for tenant {name}")))
+        making.insert(key.to_owned(), now);
+        Ok(true)
     }
 
     /// What was let pass was not made after all, and never will be, or is gone.
-    pub fn give_back(&self, tenant: &Tenant, counted: Counted, key: &str) {
+    pub fn give_back(&self, tenant: &Tenant, key: &str) {
+        for counted in Counted::ALL {
+            self.give_back_one(tenant, counted, key);
+        }
+    }
+
+    fn give_back_one(&self, tenant: &Tenant, counted: Counted, key: &str) {
         let mut all = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(making) = all.get_mut(&(tenant.name.clone(), counted)) {
             making.remove(key);
@@ -107,7 +156,7 @@ mod tests {
 
     fn take(quotas: &Quotas, tenant: &Tenant, have: &[&str], key: &str) -> bool {
         let have = have.iter().map(ToString::to_string).collect();
-        quotas.take("mock", tenant, WHAT, &have, key).is_ok()
+        quotas.take("mock", tenant, &[(WHAT, have)], key).is_ok()
     }
 
     #[tokio::test(start_paused = true)]
@@ -118,7 +167,7 @@ mod tests {
         assert!(!take(&quotas, &tenant, &[], "three"));
         assert!(take(&quotas, &tenant, &[], "one"), "again for the same Service");
         assert!(!take(&quotas, &tenant, &["one"], "three"), "once it shows, it counts once");
-        quotas.give_back(&tenant, WHAT, "two");
+        quotas.give_back(&tenant, "two");
         assert!(take(&quotas, &tenant, &["one"], "three"));
     }
 
@@ -140,6 +189,36 @@ mod tests {
         assert!(!take(&quotas, &tenant("b", Some(0)), &[], "three"));
         for n in 0..100 {
             assert!(take(&quotas, &tenant("c", None), &[], &n.to_string()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_of_what_is_wanted_passes_or_nothing() {
+        let quotas = Quotas::default();
+        let tenant = Tenant { max_public_addresses: Some(0), ..tenant("a", Some(1)) };
+        let both = [(WHAT, BTreeSet::new()), (Counted::PublicAddresses, BTreeSet::new())];
+        let error = quotas.take("mock", &tenant, &both, "one").unwrap_err();
+        assert!(error.message().contains("may have 0 public addresses and has 0"), "{}", error.message());
+        assert!(take(&quotas, &tenant, &[], "two"), "the refused one does not count");
+        quotas.take("mock", &tenant, &both, "two").unwrap_err();
+        assert!(!take(&quotas, &tenant, &[], "three"), "what passed before still counts");
+        assert_eq!(tenant.limited(|counted| counted == Counted::PublicAddresses), [Counted::PublicAddresses]);
+        assert!(Tenant::default().limited(|_| true).is_empty());
+    }
+
+    #[test]
+    fn in_a_shared_account_a_tenants_is_what_is_marked() {
+        let b = |shares_account| Tenant { shares_account, ..tenant("b", None) };
+        let nameless = |shares_account| Tenant { shares_account, ..Tenant::default() };
+        for (case, tenant, said, expected) in [
+            ("its own", b(true), "b", true),
+            ("another's", b(true), "a", false),
+            ("from before there were tenants", b(true), "", false),
+            ("from before, in an account of its own", b(false), "", true),
+            ("of those without a tenant", nameless(true), "", true),
+            ("a tenant's, for those without", nameless(true), "b", false),
+        ] {
+            assert_eq!(tenant.counts(said), expected, "{case}");
         }
     }
 }

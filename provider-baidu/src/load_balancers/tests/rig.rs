@@ -1,9 +1,9 @@
 //! A simulated cloud, and Services on it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use cloud_provider_api::v1::{self, load_balancer_state::Phase};
-use provider_kit::{Error, Result, load_balancers::Outcome, rest::Traces};
+use provider_kit::{Error, Result, Tenant, load_balancers::Outcome, rest::Traces};
 use serde_json::{Value, json};
 use simulators::{
     baidu::{Baidu, NewMachine, state},
@@ -22,6 +22,8 @@ const PASSES: usize = 80;
 pub(super) struct Rig {
     pub(super) sim: Running<Baidu>,
     pub(super) patience: Duration,
+    /// For whom the calls are made.
+    pub(super) tenant: Tenant,
     profile: &'static str,
     cloud: Cloud,
     memory: Memory,
@@ -32,6 +34,7 @@ pub(super) struct Rig {
 pub(super) struct Service {
     pub(super) cluster: String,
     pub(super) uid: String,
+    pub(super) namespace: String,
     pub(super) name: String,
     pub(super) annotations: HashMap<String, String>,
     pub(super) spec: v1::LoadBalancerSpec,
@@ -55,15 +58,26 @@ impl Rig {
                 NewMachine { id: Some(format!("i-{number}")), ..NewMachine::named(&format!("node-{number}")) };
             sim.edit(|cloud, _| cloud.add_machine(machine)).unwrap();
         }
-        let rig =
-            Self { cloud: cloud(&sim, profile), memory: Memory::default(), sim, patience: Duration::ZERO, profile };
+        let rig = Self {
+            cloud: cloud(&sim, profile, &json!({})),
+            memory: Memory::default(),
+            sim,
+            patience: Duration::ZERO,
+            tenant: Tenant::default(),
+            profile,
+        };
         rig.slow(0);
         rig
     }
 
     /// The daemon begins anew and knows nothing.
     pub(super) fn restart(&mut self) {
-        self.cloud = cloud(&self.sim, self.profile);
+        self.become_account(&json!({}));
+    }
+
+    /// The daemon works with another account profile: the same with these keys of the configuration besides.
+    pub(super) fn become_account(&mut self, keys: &Value) {
+        self.cloud = cloud(&self.sim, self.profile, keys);
         self.memory = Memory::default();
     }
 
@@ -110,6 +124,7 @@ impl Rig {
         Service {
             cluster: "c1".to_owned(),
             uid: "7c5d1b9e-0000-4000-8000-00000000abcd".to_owned(),
+            namespace: "default".to_owned(),
             name: "web".to_owned(),
             annotations,
             spec: v1::LoadBalancerSpec { ports: vec![port(80, 30080)], ..v1::LoadBalancerSpec::default() },
@@ -149,13 +164,14 @@ impl Rig {
     async fn with<T>(&self, service: &Service, work: impl AsyncFnOnce(&Engine<'_>) -> T) -> T {
         let key = service.key();
         let kinds = kinds(self.cloud.config());
+        let tenant = Arc::new(self.tenant.clone());
         let engine = Engine {
             cloud: &self.cloud,
             memory: &self.memory,
             key: &key,
             kinds: &kinds,
             vpc: self.cloud.config().vpc_id.clone(),
-            most: None,
+            tenant: &tenant,
             patience: self.patience,
         };
         work(&engine).await
@@ -277,7 +293,7 @@ fn without_ids(value: Value) -> Value {
     }
 }
 
-fn cloud(sim: &Running<Baidu>, profile: &str) -> Cloud {
+fn cloud(sim: &Running<Baidu>, profile: &str, keys: &Value) -> Cloud {
     let url = sim.http();
     let mut text = json!({
         "ClusterId": CCE, "Region": "bj", "VpcId": state::VPC, "Profile": profile,
@@ -286,8 +302,9 @@ fn cloud(sim: &Running<Baidu>, profile: &str) -> Cloud {
     if profile == "private" {
         text["Endpoint"] = json!(url);
     } else {
-        text["Endpoints"] = json!({ "blb": url, "eip": url, "vpc": url, "bcc": url, "bec": url });
+        text["Endpoints"] = json!({ "blb": url, "eip": url, "vpc": url, "bcc": url, "bec": url, "sts": url });
     }
+    text.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
     let config = config::parse(&text.to_string(), &|_| None).unwrap().config;
     Cloud::new("test", config, None, &Traces::default()).unwrap()
 }
@@ -314,7 +331,7 @@ impl Service {
     pub(super) fn key(&self) -> v1::LoadBalancerKey {
         v1::LoadBalancerKey {
             cluster: Some(v1::Cluster { id: self.cluster.clone(), name: "kubernetes".to_owned() }),
-            service_namespace: "default".to_owned(),
+            service_namespace: self.namespace.clone(),
             service_name: self.name.clone(),
             service_uid: self.uid.clone(),
             handle: self.handle.clone(),

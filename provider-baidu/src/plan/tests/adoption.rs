@@ -159,13 +159,13 @@ fn an_address_is_ours_by_tag_record_or_the_go_providers_mark_and_name() {
     let us = owner("u1");
     let tagged = Eip { tags: us.tags(), ..named("x") };
     assert!(us.owns_eip(&tagged, None, None));
-    assert!(!owner("u2").owns_eip(&tagged, Some("1.1.1.1"), Some("x")), "another's, whatever is recorded");
+    assert!(!owner("u2").owns_eip(&tagged, Some("1.1.1.1"), Some(("x", "lb-1"))), "another's, whatever is recorded");
     assert!(us.owns_eip(&named("x"), Some("1.1.1.1"), None));
-    assert!(us.owns_eip(&named("web"), None, Some("web")));
-    assert!(!us.owns_eip(&named("web2"), None, Some("web")), "a name that only begins alike");
-    assert!(us.owns_eip(&named(&"w".repeat(65)), None, Some(&"w".repeat(80))), "as the Go provider cut it");
+    assert!(us.owns_eip(&named("web"), None, Some(("web", "lb-1"))));
+    assert!(!us.owns_eip(&named("web2"), None, Some(("web", "lb-1"))), "a name that only begins alike");
+    assert!(us.owns_eip(&named(&"w".repeat(65)), None, Some((&"w".repeat(80), "lb-1"))), "as the Go provider cut it");
     let told = Owner { eip_name: Some("mine".to_owned()), added_eip: Some("2.2.2.2".to_owned()), ..us.clone() };
-    assert!(told.owns_eip(&named("mine"), None, Some("web")));
+    assert!(told.owns_eip(&named("mine"), None, Some(("web", "lb-1"))));
     assert!(!told.owns_eip(&named("mine"), None, None), "what an annotation says alone proves nothing");
 }
 
