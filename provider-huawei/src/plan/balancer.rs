@@ -33,6 +33,10 @@ pub fn plan(wanted: &Wanted, seen: &Seen, hash: Option<&str>) -> Result<Vec<Step
     let mut steps = Vec::new();
     let balancer = if created {
         steps.push(create(wanted, seen)?);
+        // A dedicated one has its tags from the call that makes it.
+        if !wanted.dedicated && wanted.owner.lacks_tags(&[]) {
+            steps.push(tag(wanted, NEW_BALANCER));
+        }
         NEW_BALANCER
     } else {
         steps.extend(adopt(wanted, target));
@@ -157,6 +161,8 @@ fn adopt(wanted: &Wanted, target: &Balancer) -> Vec<Step> {
         steps.push(Step::new(tags, &lb.id, "it was made by the Go provider and is adopted"));
         change.description = Some(Record::default().write(&wanted.owner, None));
         why.push("it was made by the Go provider and is adopted");
+    } else if wanted.owner.lacks_tags(&lb.tags) {
+        steps.push(tag(wanted, &lb.id));
     }
     if wanted.placement.cross_vpc && !lb.ip_target_enable {
         change.ip_target_enable = Some(true);
@@ -166,6 +172,11 @@ fn adopt(wanted: &Wanted, target: &Balancer) -> Vec<Step> {
         steps.push(Step::new(Action::UpdateLoadBalancer(lb.id.clone(), change), &lb.id, why.join(", ")));
     }
     steps
+}
+
+fn tag(wanted: &Wanted, balancer: &str) -> Step {
+    let tags = Action::TagLoadBalancer(balancer.to_owned(), wanted.owner.tags());
+    Step::new(tags, balancer, "its tags are to say who pays")
 }
 
 /// The IP group at the listeners, and the step that makes it so.

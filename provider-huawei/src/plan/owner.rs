@@ -126,6 +126,15 @@ impl Owner {
         tags
     }
 
+    /// Whether a load balancer lacks a tag of the tenant's that says who pays: a shared one is made without tags.
+    pub fn lacks_tags(&self, tags: &[Tag]) -> bool {
+        let has = |(key, value): &(String, String)| {
+            let value = tag_value(value);
+            tags.iter().any(|tag| tag.pair() == (key.as_str(), value.as_str()))
+        };
+        !self.extra_tags.iter().all(has)
+    }
+
     /// The word that says whose tenant's things are, in descriptions.
     pub(super) fn tenant_word(&self) -> Option<String> {
         (!self.tenant.is_empty()).then(|| format!("{TENANT_WORD}{}", self.tenant))

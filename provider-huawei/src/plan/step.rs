@@ -198,6 +198,7 @@ impl Action {
                 made.fill(id);
                 change.description.as_mut().into_iter().for_each(|text| made.fill(text));
             }
+            Self::TagLoadBalancer(id, _) => made.fill(id),
             Self::CreatePool(_, new) => made.fill(&mut new.loadbalancer_id),
             Self::BatchCreateMembers(pool, _)
             | Self::BatchUpdateMembers(pool, _)
