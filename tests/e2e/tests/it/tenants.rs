@@ -1,4 +1,8 @@
-//! What the documents and the examples show of tenants is taken by both programs.
+//! Tenants in one cluster and one account: what the documents show of them is taken by both programs, and a hostile one reaches nothing
+//! of another's.
+
+mod baidu;
+mod world;
 
 use std::{collections::BTreeMap, fs};
 
