@@ -7,6 +7,7 @@ mod huawei;
 pub mod limited;
 pub mod memory;
 pub mod nodes;
+pub mod tenants;
 
 use std::{
     collections::BTreeMap,
@@ -129,8 +130,12 @@ struct World {
 impl World {
     /// Starts them. The cloud takes 30 ms a call, carries no traffic, and has room for everything.
     async fn start(site: &'static Site, extent: Extent) -> Result<Self> {
-        let lab = Lab::start_with(extent.profile()).await?;
-        let cloud = Cloud::start_without_traffic(site.kind, lab.binaries(), lab.plane.folder()).await?;
+        Self::start_in(Lab::start_with(extent.profile()).await?, site, Vec::new()).await
+    }
+
+    /// The same in a lab that is there, with further flags of the daemon.
+    async fn start_in(lab: Lab, site: &'static Site, args: Vec<String>) -> Result<Self> {
+        let cloud = Cloud::start_without_traffic(site.kind, lab.binaries(), lab.plane.folder(), args).await?;
         cloud.simulator()?.turn(&json!({ "latencyMs": LATENCY_MS, "quotas": { "*": 1_000_000 } })).await?;
         Ok(Self { site, lab, cloud })
     }

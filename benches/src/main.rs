@@ -28,7 +28,7 @@ struct Args {
     /// `huawei-nodes`, `baidu-nodes`: minutes without anything to do.
     #[arg(long, default_value_t = 5)]
     idle_minutes: u64,
-    /// `huawei-…`, `baidu-…`: a twentieth of the size, with the programs `cargo test --workspace` has built. Shows that a bench works;
+    /// `huawei-…`, `baidu-…`, `tenants`: a twentieth of the size, with the programs `cargo test --workspace` has built. Shows that a bench works;
     /// what it prints are no figures.
     #[arg(long)]
     trial: bool,
@@ -68,6 +68,8 @@ enum Bench {
     BaiduMemory,
     /// Baidu AI Cloud: calls for load balancers of each class.
     BaiduCalls,
+    /// A tenant's first Service, alone and beside 300 of another tenant's.
+    Tenants,
 }
 
 #[tokio::main]
@@ -94,6 +96,7 @@ async fn main() -> Result<()> {
         Bench::BaiduLimited => vec![cloud::limited::limited(&BAIDU, extent).await?],
         Bench::BaiduMemory => vec![cloud::memory::memory(&BAIDU, extent).await?],
         Bench::BaiduCalls => vec![cloud::calls::calls(&BAIDU, extent).await?],
+        Bench::Tenants => vec![cloud::tenants::tenants(&HUAWEI, extent).await?],
     };
     print(&reports, args.json);
     Ok(())

@@ -81,10 +81,10 @@ pub async fn create(client: &Client, count: u32) -> Result<()> {
 
 /// Creates Services, 16 at a time.
 pub async fn create_all(client: &Client, services: impl IntoIterator<Item = Service>) -> Result<()> {
-    let api = Api::<Service>::namespaced(client.clone(), "default");
     stream::iter(services)
         .map(|service| {
-            let api = api.clone();
+            let namespace = service.namespace().unwrap_or_else(|| "default".to_owned());
+            let api = Api::<Service>::namespaced(client.clone(), &namespace);
             async move { api.create(&PostParams::default(), &service).await.map(drop) }
         })
         .buffer_unordered(16)

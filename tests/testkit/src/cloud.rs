@@ -16,7 +16,15 @@ pub use crate::mock::RouteView;
 use crate::network::Network;
 use crate::program::Program;
 use crate::simulator::{CallView, Simulator};
-use crate::{Binaries, cloud::baidu::Baidu, cloud::huawei::Huawei, cloud::mock::Mocked, eventually};
+use crate::{
+    Binaries,
+    cloud::{
+        baidu::{Baidu, BaiduSettings},
+        huawei::{Huawei, HuaweiSettings},
+        mock::Mocked,
+    },
+    eventually,
+};
 
 /// How long a daemon may take to listen.
 const START: Duration = Duration::from_secs(30);
@@ -58,21 +66,39 @@ pub struct Place {
 impl Cloud {
     /// Starts it and waits until its daemon serves. Its files are in this folder.
     pub async fn start(kind: Kind, binaries: &Binaries, folder: &Path) -> Result<Self> {
-        Self::start_with(kind, binaries, folder, true).await
+        Self::start_with(kind, binaries, folder, true, Vec::new()).await
     }
 
     /// The same for thousands of machines and load balancers, none of which is played: no traffic is carried. The mock always does.
-    pub async fn start_without_traffic(kind: Kind, binaries: &Binaries, folder: &Path) -> Result<Self> {
-        Self::start_with(kind, binaries, folder, false).await
+    /// `args`: further flags of the daemon, which the mock is not given.
+    pub async fn start_without_traffic(
+        kind: Kind,
+        binaries: &Binaries,
+        folder: &Path,
+        args: Vec<String>,
+    ) -> Result<Self> {
+        Self::start_with(kind, binaries, folder, false, args).await
     }
 
-    async fn start_with(kind: Kind, binaries: &Binaries, folder: &Path, traffic: bool) -> Result<Self> {
+    async fn start_with(
+        kind: Kind,
+        binaries: &Binaries,
+        folder: &Path,
+        traffic: bool,
+        args: Vec<String>,
+    ) -> Result<Self> {
         let network = Network::reserve()?;
         let carried = traffic.then_some(&network);
         let played = match kind {
             Kind::Mock => Played::Mock(Box::new(Mocked::start(binaries, folder, &network).await?)),
-            Kind::Huawei => Played::Huawei(Box::new(Huawei::start(binaries, folder, carried).await?)),
-            Kind::Baidu => Played::Baidu(Box::new(Baidu::start(binaries, folder, carried).await?)),
+            Kind::Huawei => {
+                let settings = HuaweiSettings { args, ..HuaweiSettings::default() };
+                Played::Huawei(Box::new(Huawei::start_with(binaries, folder, carried, settings).await?))
+            }
+            Kind::Baidu => {
+                let settings = BaiduSettings { args, ..BaiduSettings::default() };
+                Played::Baidu(Box::new(Baidu::start_with(binaries, folder, carried, settings).await?))
+            }
         };
         Ok(Self { played, network })
     }
