@@ -4,8 +4,8 @@ mod request;
 
 use std::{path::PathBuf, sync::Arc};
 
-use cloud_rest::{Actor, Client, Settings, Transport, TransportSettings};
-use http::Method;
+use cloud_rest::{Actor, Call, Client, Effect, Settings, Transport, TransportSettings};
+use http::{HeaderMap, Method};
 use provider_kit::rest::Traces;
 
 pub use self::request::{BY_MARKER, BY_NUMBER, Request};
@@ -40,7 +40,7 @@ impl Cloud {
             credentials::signing(account, &config, file, &transport, &direct, traces)?;
         let (metrics, audit) = (traces.metrics(), Some(traces.audit()));
         let settings = Settings::new(account, transport, sign, dialect, source);
-        let client = Client::new(Settings { start_rate, metrics, audit, ..settings });
+        let client = Client::new(Settings { start_rate, metrics, audit, probe: Some(probe(&config)), ..settings });
         Ok(Self { shared: Arc::new(Shared { config, watched }), client })
     }
 
@@ -102,5 +102,25 @@ fn start_rate(family: &str, mutates: bool) -> f64 {
         ("vpc", false) => 1.0,
         (_, true) | ("bcc" | "bbc" | "bec", _) => 5.0,
         _ => 10.0,
+    }
+}
+
+/// A read that new keys are tried out with before they take the place of those in use: whether it is allowed is not the question.
+fn probe(config: &Config) -> Call {
+    let (service, name, path) = if config.profile.features.bcc {
+        (Service::Bcc, "ListInstances", ["v2", "instance"].as_slice())
+    } else {
+        (Service::Bec, "ListVmInstances", ["v2", "vm", "instance"].as_slice())
+    };
+    Call {
+        name,
+        family: service.name(),
+        method: Method::GET,
+        base: config.endpoints.of(service).clone(),
+        path: path.iter().map(ToString::to_string).collect(),
+        query: vec![("maxKeys".to_owned(), "1".to_owned())],
+        headers: HeaderMap::new(),
+        body: None,
+        effect: Effect::Read,
     }
 }

@@ -19,6 +19,23 @@ async fn a_key_that_is_replaced_in_the_file_is_used_within_seconds() {
 }
 
 #[tokio::test]
+async fn a_wrong_key_in_the_file_does_not_take_the_place_of_the_one_in_use() {
+    let rig = Rig::start().await;
+    rig.add_machines(&[("i-1", "192.168.0.4")]);
+    assert_eq!(rig.word("cce://i-1").await, "found cce://i-1");
+    rig.rewrite(|config| config["SecretAccessKey"] = json!("marker-wrong"));
+    until("the new key is tried", || async {
+        rig.cloud.calls().iter().any(|call| call.status.is_some_and(|status| status >= 400))
+    })
+    .await;
+    for number in 2..5 {
+        let id = format!("i-{number}");
+        rig.add_machines(&[(&id, &format!("192.168.0.{}", number + 3))]);
+        assert_eq!(rig.word(&format!("cce://{id}")).await, format!("found cce://{id}"));
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_an_answer_about_nobody() {
     let rig = Rig::with(|config, _| config["SecretAccessKey"] = json!("marker-wrong")).await;
     rig.add_machines(&[("i-1", "192.168.0.4")]);
