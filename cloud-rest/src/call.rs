@@ -48,6 +48,17 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call with nothing but a path. Its effect is what HTTP means by its method: GET reads; PUT and DELETE may be repeated.
+    pub fn new(name: &'static str, family: &'static str, method: Method, base: Url, path: &[&str]) -> Self {
+        let effect = match method {
+            Method::GET | Method::HEAD => Effect::Read,
+            Method::PUT | Method::DELETE => Effect::RepeatableWrite,
+            _ => Effect::Write,
+        };
+        let path = path.iter().map(ToString::to_string).collect();
+        Self { name, family, method, base, path, query: Vec::new(), headers: HeaderMap::new(), body: None, effect }
+    }
+
     /// The URL it goes to. The error says why there is none: an id that would lead to another object or a whole collection.
     pub fn url(&self) -> Result<Url, &'static str> {
         let mut url = self.base.clone();
@@ -93,17 +104,8 @@ mod tests {
     use super::*;
 
     fn url(base: &str, path: &[&str], query: &[(&str, &str)]) -> Result<Url, &'static str> {
-        let call = Call {
-            name: "Test",
-            family: "test",
-            method: Method::GET,
-            base: base.parse().unwrap(),
-            path: path.iter().map(ToString::to_string).collect(),
-            query: query.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
-            headers: HeaderMap::new(),
-            body: None,
-            effect: Effect::Read,
-        };
+        let query = query.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let call = Call { query, ..Call::new("Test", "test", Method::GET, base.parse().unwrap(), path) };
         call.url()
     }
 

@@ -145,6 +145,11 @@ impl Error {
         self.0.code
     }
 
+    /// Whether what was asked is at fault: the same again fails again.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.0.code, Code::InvalidArgument | Code::FailedPrecondition)
+    }
+
     /// The stable word.
     pub fn reason(&self) -> Reason {
         self.0.reason

@@ -4,8 +4,8 @@ mod request;
 
 use std::{path::PathBuf, sync::Arc};
 
-use cloud_rest::{Actor, Call, Client, Effect, Settings, Transport, TransportSettings};
-use http::{HeaderMap, Method};
+use cloud_rest::{Actor, Call, Client, Settings, Transport, TransportSettings};
+use http::Method;
 use provider_kit::rest::Traces;
 
 pub use self::request::{BY_MARKER, BY_NUMBER, Request};
@@ -112,15 +112,6 @@ fn probe(config: &Config) -> Call {
     } else {
         (Service::Bec, "ListVmInstances", ["v2", "vm", "instance"].as_slice())
     };
-    Call {
-        name,
-        family: service.name(),
-        method: Method::GET,
-        base: config.endpoints.of(service).clone(),
-        path: path.iter().map(ToString::to_string).collect(),
-        query: vec![("maxKeys".to_owned(), "1".to_owned())],
-        headers: HeaderMap::new(),
-        body: None,
-        effect: Effect::Read,
-    }
+    let call = Call::new(name, service.name(), Method::GET, config.endpoints.of(service).clone(), path);
+    Call { query: vec![("maxKeys".to_owned(), "1".to_owned())], ..call }
 }

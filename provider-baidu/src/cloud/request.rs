@@ -5,7 +5,7 @@ use cloud_rest::{
     Answer, Call, Effect, Error, Kind,
     paging::{Complete, Page, Style},
 };
-use http::{HeaderMap, Method};
+use http::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::Cloud;
@@ -27,22 +27,8 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(super) fn new(cloud: &'a Cloud, service: Service, name: &'static str, method: Method, path: &[&str]) -> Self {
-        let effect = match method {
-            Method::GET | Method::HEAD => Effect::Read,
-            Method::PUT | Method::DELETE => Effect::RepeatableWrite,
-            _ => Effect::Write,
-        };
-        let call = Call {
-            name,
-            family: service.name(),
-            method,
-            base: cloud.config().endpoints.of(service).clone(),
-            path: path.iter().map(ToString::to_string).collect(),
-            query: Vec::new(),
-            headers: HeaderMap::new(),
-            body: None,
-            effect,
-        };
+        let base = cloud.config().endpoints.of(service).clone();
+        let call = Call::new(name, service.name(), method, base, path);
         Self { cloud, call, unfit: None }
     }
 

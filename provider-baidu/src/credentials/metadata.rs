@@ -1,11 +1,9 @@
 //! The keys of the machine's role, from its metadata service.
 
 use bytes::Bytes;
-use cloud_rest::{
-    Call, Client, Credentials, Effect, Kind, Settings, Sign, SignError, Source, SourceError, Transport, Url,
-};
+use cloud_rest::{Call, Client, Credentials, Kind, Settings, Sign, SignError, Source, SourceError, Transport, Url};
 use futures::future::BoxFuture;
-use http::{HeaderMap, Method};
+use http::Method;
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -38,17 +36,8 @@ impl Metadata {
     }
 
     async fn ask(&self) -> Result<Credentials, SourceError> {
-        let call = Call {
-            name: "GetStsCredential",
-            family: "metadata",
-            method: Method::GET,
-            base: self.base.clone(),
-            path: ["latest", "meta-data", "sts-credential"].map(str::to_owned).to_vec(),
-            query: Vec::new(),
-            headers: HeaderMap::new(),
-            body: None,
-            effect: Effect::Read,
-        };
+        let path = ["latest", "meta-data", "sts-credential"];
+        let call = Call::new("GetStsCredential", "metadata", Method::GET, self.base.clone(), &path);
         let no_role = || {
             SourceError::Refused(format!(
                 "{} has no keys for this machine: give it a role, or choose another CredentialSource",

@@ -2,7 +2,7 @@
 
 use cloud_rest::{Call, Client, Credentials, Effect, Error, Kind, Secret, Source, SourceError, Url};
 use futures::future::BoxFuture;
-use http::{HeaderMap, Method};
+use http::Method;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -70,18 +70,9 @@ impl AssumedRole {
             ("roleName".to_owned(), name.clone()),
         ];
         query.extend(user_id.clone().map(|user| ("userId".to_owned(), user)));
-        Call {
-            name: "AssumeRole",
-            family: "sts",
-            method: Method::POST,
-            base: self.base.clone(),
-            path: ["v1", "credential"].map(str::to_owned).to_vec(),
-            query,
-            headers: HeaderMap::new(),
-            body: None,
-            // Another key does no harm, and ends by itself.
-            effect: Effect::Read,
-        }
+        let call = Call::new("AssumeRole", "sts", Method::POST, self.base.clone(), &["v1", "credential"]);
+        // Another key does no harm, and ends by itself.
+        Call { query, effect: Effect::Read, ..call }
     }
 }
 

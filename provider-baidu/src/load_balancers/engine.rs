@@ -150,7 +150,7 @@ impl Engine<'_> {
             // What was made has to be known to the caller, so that it is never made again.
             Err(error) if apply.made.get(NEW_BALANCER).is_some() => return Ok(after_creation(&error, &handle)),
             Err(error) => {
-                if matches!(error.code(), tonic::Code::InvalidArgument | tonic::Code::FailedPrecondition) {
+                if error.is_refusal() {
                     self.give_back_quotas();
                 }
                 return Err(error);

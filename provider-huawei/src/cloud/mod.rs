@@ -6,10 +6,10 @@ mod request;
 use std::sync::Arc;
 
 use cloud_rest::{
-    Actor, Audit, Call, Client, Clock, Effect, Error, Metrics, Settings, Source, Transport, TransportError,
-    TransportSettings, Watch,
+    Actor, Audit, Call, Client, Clock, Error, Metrics, Settings, Source, Transport, TransportError, TransportSettings,
+    Watch,
 };
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 
 use self::project::Project;
@@ -197,23 +197,13 @@ fn start_rate(family: &str, mutates: bool) -> f64 {
 /// A read that any key may try itself on: whether it is allowed is not the question. IAM is out of reach in some installations, and
 /// not needed where the project is given.
 fn probe(config: &Config) -> Call {
-    let (service, name, path, query, headers) = if let Some(project) = &config.project_id {
-        let value = HeaderValue::from_str(project).ok();
-        let headers = value.map(|value| (http::HeaderName::from_static("x-project-id"), value));
-        (Service::Vpc, "ListVpcs", vec!["v1", project, "vpcs"], ("limit", "1"), HeaderMap::from_iter(headers))
-    } else {
-        let query = ("name", config.region.as_str());
-        (Service::Iam, "KeystoneListProjects", vec!["v3", "projects"], query, HeaderMap::new())
-    };
+    let Some(project) = &config.project_id else { return project::list(config) };
+    let base = config.endpoints.of(Service::Vpc).clone();
+    let value = HeaderValue::from_str(project).ok();
+    let headers = value.map(|value| (HeaderName::from_static("x-project-id"), value));
     Call {
-        name,
-        family: service.name(),
-        method: Method::GET,
-        base: config.endpoints.of(service).clone(),
-        path: path.into_iter().map(str::to_owned).collect(),
-        query: vec![(query.0.to_owned(), query.1.to_owned())],
-        headers,
-        body: None,
-        effect: Effect::Read,
+        query: vec![("limit".to_owned(), "1".to_owned())],
+        headers: HeaderMap::from_iter(headers),
+        ..Call::new("ListVpcs", Service::Vpc.name(), Method::GET, base, &["v1", project, "vpcs"])
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cloud_rest::{Call, Client, Effect, Error, Kind};
-use http::{HeaderMap, Method};
+use cloud_rest::{Call, Client, Error, Kind};
+use http::Method;
 use serde::Deserialize;
 use tokio::{
     sync::Mutex,
@@ -80,20 +80,16 @@ impl Project {
     }
 }
 
+/// Lists the account's projects of the region's name.
+pub(super) fn list(config: &Config) -> Call {
+    let base = config.endpoints.of(Service::Iam).clone();
+    let call = Call::new(CALL, Service::Iam.name(), Method::GET, base, &["v3", "projects"]);
+    Call { query: vec![("name".to_owned(), config.region.clone())], ..call }
+}
+
 async fn look_up(client: &Client, config: &Config) -> Result<Arc<str>, Error> {
     let region = config.region.as_str();
-    let call = Call {
-        name: CALL,
-        family: Service::Iam.name(),
-        method: Method::GET,
-        base: config.endpoints.of(Service::Iam).clone(),
-        path: vec!["v3".to_owned(), "projects".to_owned()],
-        query: vec![("name".to_owned(), region.to_owned())],
-        headers: HeaderMap::new(),
-        body: None,
-        effect: Effect::Read,
-    };
-    let mut found = client.send::<Projects>(call).await?.value.projects;
+    let mut found = client.send::<Projects>(list(config)).await?.value.projects;
     // The filter is the cloud's; an id is too much to take on trust.
     found.retain(|project| project.enabled && (project.name.is_empty() || project.name == region));
     match found.as_slice() {

@@ -5,7 +5,7 @@ use cloud_rest::{
     Answer, Call, Effect, Error, Kind,
     paging::{Complete, Page, Style},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::Cloud;
@@ -26,22 +26,8 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(super) fn new(cloud: &'a Cloud, service: Service, name: &'static str, method: Method, path: &[&str]) -> Self {
-        let effect = match method {
-            Method::GET | Method::HEAD => Effect::Read,
-            Method::PUT | Method::DELETE => Effect::RepeatableWrite,
-            _ => Effect::Write,
-        };
-        let call = Call {
-            name,
-            family: service.name(),
-            method,
-            base: cloud.config().endpoints.of(service).clone(),
-            path: path.iter().map(ToString::to_string).collect(),
-            query: Vec::new(),
-            headers: HeaderMap::new(),
-            body: None,
-            effect,
-        };
+        let base = cloud.config().endpoints.of(service).clone();
+        let call = Call::new(name, service.name(), method, base, path);
         // IAM's calls are the account's, not the project's.
         Self { cloud, call, scoped: service != Service::Iam, unfit: None }
     }

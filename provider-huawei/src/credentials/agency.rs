@@ -2,7 +2,7 @@
 
 use cloud_rest::{Call, Client, Credentials, Effect, Kind, Source, SourceError, Url};
 use futures::future::BoxFuture;
-use http::{HeaderMap, Method};
+use http::Method;
 use serde_json::json;
 
 use super::Answer;
@@ -31,18 +31,10 @@ impl Assumed {
             (None, name) => role["domain_name"] = json!(name),
         }
         let body = json!({ "auth": { "identity": { "methods": ["assume_role"], "assume_role": role } } });
-        Call {
-            name: "CreateTemporaryAccessKeyByAgency",
-            family: Service::Iam.name(),
-            method: Method::POST,
-            base: self.iam.clone(),
-            path: ["v3.0", "OS-CREDENTIAL", "securitytokens"].map(str::to_owned).to_vec(),
-            query: Vec::new(),
-            headers: HeaderMap::new(),
-            body: Some(body.to_string().into()),
-            // Keys that were given and lost end by themselves.
-            effect: Effect::Read,
-        }
+        let (family, path) = (Service::Iam.name(), ["v3.0", "OS-CREDENTIAL", "securitytokens"]);
+        let call = Call::new("CreateTemporaryAccessKeyByAgency", family, Method::POST, self.iam.clone(), &path);
+        // Keys that were given and lost end by themselves.
+        Call { body: Some(body.to_string().into()), effect: Effect::Read, ..call }
     }
 }
 

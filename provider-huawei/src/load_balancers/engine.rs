@@ -150,7 +150,7 @@ impl Engine<'_> {
                 return Ok(after_creation(&error, &handle));
             }
             Err(error) => {
-                if matches!(error.code(), tonic::Code::InvalidArgument | tonic::Code::FailedPrecondition) {
+                if error.is_refusal() {
                     self.give_back_quotas();
                 }
                 return Err(error);
