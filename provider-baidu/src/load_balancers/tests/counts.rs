@@ -7,7 +7,7 @@ use crate::api::balancers::Kind;
 /// kinds; then itself, what hangs on it, and for one outside a look whether an address is there, the address, and its binding; and a
 /// look that all of it is there.
 async fn check(kind: Kind, internal: bool, least: usize) {
-    let rig = Rig::start().await;
+    let rig = Rig::of(kind).await;
     let mut service = rig.service(kind);
     if internal {
         service = service.with("load-balancer-internal-vpc", "true");
@@ -27,12 +27,15 @@ async fn nothing_to_ready_is_at_most_two_calls_above_the_least() {
     // Lists, load balancer, group with servers, its port, listener, policy, look.
     check(Kind::App, true, 8).await;
     check(Kind::App, false, 10).await;
+    // List, load balancer with its address, group with members, its policy, listener, policy, look.
+    check(Kind::Edge, true, 7).await;
+    check(Kind::Edge, false, 7).await;
 }
 
 #[tokio::test]
 async fn a_settled_service_costs_few_reads_and_no_write() {
-    for (kind, most) in [(Kind::Plain, 4), (Kind::App, 6)] {
-        let rig = Rig::start().await;
+    for (kind, most) in [(Kind::Plain, 4), (Kind::App, 6), (Kind::Edge, 6)] {
+        let rig = Rig::of(kind).await;
         let mut service = rig.service(kind);
         rig.ensure(&mut service).await;
         rig.sim.forget_calls();
@@ -44,17 +47,19 @@ async fn a_settled_service_costs_few_reads_and_no_write() {
 
 #[tokio::test]
 async fn one_node_more_or_less_is_one_write_and_its_record_and_a_restart_still_knows_it() {
-    for (kind, more, less) in
-        [(Kind::Plain, "AddBackendServers", "RemoveBackendServers"), (Kind::App, "CreateBlbRs", "DeleteBlbRs")]
-    {
-        let mut rig = Rig::start().await;
+    for (kind, more, less, record) in [
+        (Kind::Plain, "AddBackendServers", "RemoveBackendServers", "UpdateLoadBalancer"),
+        (Kind::App, "CreateBlbRs", "DeleteBlbRs", "UpdateLoadBalancer"),
+        (Kind::Edge, "CreateAppIpGroupMembers", "DeleteAppIpGroupMembers", "UpdateAppBlb"),
+    ] {
+        let mut rig = Rig::of(kind).await;
         let mut service = rig.service(kind);
         rig.ensure(&mut service).await;
         service.members.nodes.push(rig.node(3));
         service.hash = "s1-m2".to_owned();
         rig.sim.forget_calls();
         rig.update_members(&mut service).await.unwrap();
-        assert_eq!(rig.calls().1, [more, "UpdateLoadBalancer"], "{kind:?}");
+        assert_eq!(rig.calls().1, [more, record], "{kind:?}");
         rig.restart();
         rig.sim.forget_calls();
         let seen = rig.look(&service).await.unwrap();
@@ -64,7 +69,7 @@ async fn one_node_more_or_less_is_one_write_and_its_record_and_a_restart_still_k
         service.hash = "s1-m3".to_owned();
         rig.sim.forget_calls();
         rig.update_members(&mut service).await.unwrap();
-        assert_eq!(rig.calls().1, [less, "UpdateLoadBalancer"], "{kind:?}");
+        assert_eq!(rig.calls().1, [less, record], "{kind:?}");
         let seen = rig.look(&service).await.unwrap();
         assert!(format!("{seen:?}").contains("s1-m3"), "{kind:?}: {seen:?}");
         // An ensure finds nothing left to do.

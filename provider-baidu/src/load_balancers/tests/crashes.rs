@@ -38,7 +38,7 @@ async fn act(rig: &Rig, deed: Deed, service: &mut Service) {
 
 /// The end, and how many calls changed something. `before`: something of another cluster's with the same names.
 async fn run(kind: Kind, deed: Deed, kill: Option<(u64, LastAnswer)>) -> (Value, usize) {
-    let mut rig = Rig::start().await;
+    let mut rig = Rig::of(kind).await;
     let mut other = rig.service(kind).change(|s| s.cluster = "c2".to_owned());
     rig.ensure(&mut other).await;
     let mut service = rig.service(kind);
@@ -91,6 +91,16 @@ async fn an_appblb_in_the_making_survives_a_kill_after_any_call() {
 #[tokio::test]
 async fn an_appblb_that_changes_survives_a_kill_after_any_call() {
     check(Kind::App, &[Deed::Update, Deed::Hide]).await;
+}
+
+#[tokio::test]
+async fn one_of_the_edge_in_the_making_survives_a_kill_after_any_call() {
+    check(Kind::Edge, &[Deed::Create, Deed::Delete]).await;
+}
+
+#[tokio::test]
+async fn one_of_the_edge_that_changes_survives_a_kill_after_any_call() {
+    check(Kind::Edge, &[Deed::Update]).await;
 }
 
 /// 38, 63, 117: the answer to a creation is lost, the lists are behind, daemon and controller die, and no handle is left.

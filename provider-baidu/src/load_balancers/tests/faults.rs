@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloud_provider_api::error::Reason;
 use simulators::engine::{Effect, Rule};
 
-use super::rig::Rig;
+use super::rig::{KINDS, Rig};
 use crate::api::balancers::Kind;
 
 fn refusal(status: u16, code: &str) -> Rule {
@@ -14,24 +14,26 @@ fn refusal(status: u16, code: &str) -> Rule {
 
 #[tokio::test]
 async fn empty_lists_never_lead_to_a_second_load_balancer_nor_to_a_loss() {
-    let mut rig = Rig::start().await;
-    let mut service = rig.service(Kind::Plain);
-    rig.ensure(&mut service).await;
-    rig.restart();
-    rig.sim.break_with(Rule::new(Effect::ShortList { keep: 0 }).lasting(Duration::from_secs(30)));
-    service.hash = "s1-m9".to_owned();
-    for _ in 0..5 {
-        // What it answers does not matter; what it does not do, does.
-        let _ = rig.ensure_once(&service).await;
+    for kind in KINDS {
+        let mut rig = Rig::of(kind).await;
+        let mut service = rig.service(kind);
+        rig.ensure(&mut service).await;
+        rig.restart();
+        rig.sim.break_with(Rule::new(Effect::ShortList { keep: 0 }).lasting(Duration::from_secs(30)));
+        service.hash = "s1-m9".to_owned();
+        for _ in 0..5 {
+            // What it answers does not matter; what it does not do, does.
+            let _ = rig.ensure_once(&service).await;
+        }
+        rig.sim.mend_all();
+        rig.ensure(&mut service).await;
+        assert_eq!(rig.count(), (1, 1), "{kind:?}");
     }
-    rig.sim.mend_all();
-    rig.ensure(&mut service).await;
-    assert_eq!(rig.count(), (1, 1));
 }
 
 #[tokio::test]
 async fn a_storm_of_busy_answers_and_failures_ends_well() {
-    for kind in [Kind::Plain, Kind::App] {
+    for kind in KINDS {
         for rule in [
             refusal(409, "LastOperationNotFinished").mutating().times(9),
             refusal(503, "ServiceUnavailable").times(7),
@@ -39,7 +41,7 @@ async fn a_storm_of_busy_answers_and_failures_ends_well() {
             Rule::new(Effect::Drop { executed: true }).mutating().times(5),
         ] {
             let told = format!("{rule:?}");
-            let rig = Rig::start().await;
+            let rig = Rig::of(kind).await;
             rig.sim.break_with(rule);
             let mut service = rig.service(kind);
             rig.ensure(&mut service).await;

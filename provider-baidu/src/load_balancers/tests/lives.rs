@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use cloud_provider_api::v1::load_balancer_state::Phase;
 
-use super::rig::{Rig, port, udp};
+use super::rig::{KINDS, Rig, port, udp};
 use crate::api::balancers::Kind;
 
 #[tokio::test]
 async fn each_kind_lives_from_nothing_to_nothing() {
-    for kind in [Kind::Plain, Kind::App] {
+    for kind in KINDS {
         for internal in [false, true] {
-            let mut rig = Rig::start().await;
+            let mut rig = Rig::of(kind).await;
             rig.slow(1500);
             let mut service = rig.service(kind);
             if internal {
@@ -20,7 +20,8 @@ async fn each_kind_lives_from_nothing_to_nothing() {
             let ready = rig.ensure(&mut service).await;
             assert_eq!(ready.spec_hash, "s1-m1", "{kind:?}");
             let ip = &ready.ingress[0].ip;
-            assert_eq!(ip.starts_with("192.168."), internal, "{kind:?}: {ip}");
+            let inside = if kind == Kind::Edge { "172.16." } else { "192.168." };
+            assert_eq!(ip.starts_with(inside), internal, "{kind:?}: {ip}");
 
             // A restart finds all of it done, and says so without a write.
             rig.restart();
@@ -53,8 +54,8 @@ async fn each_kind_lives_from_nothing_to_nothing() {
 
 #[tokio::test]
 async fn a_daemon_with_patience_takes_one_call_where_the_cloud_is_quick() {
-    for kind in [Kind::Plain, Kind::App] {
-        let mut rig = Rig::start().await;
+    for kind in KINDS {
+        let mut rig = Rig::of(kind).await;
         rig.slow(20);
         rig.patience = Duration::from_secs(30);
         let mut service = rig.service(kind);
@@ -69,27 +70,39 @@ async fn a_daemon_with_patience_takes_one_call_where_the_cloud_is_quick() {
 }
 
 /// The names of the calls as the simulated cloud has them, which does not tell protocols apart.
-fn as_made(action: &str) -> &str {
-    match action {
-        "CreateTCPListener" | "CreateUDPListener" => "CreateListener",
-        "UpdateTCPListener" | "UpdateUDPListener" => "UpdateListener",
-        "CreateGroup" => "CreateAppServerGroup",
-        "UpdateGroup" => "UpdateAppServerGroup",
-        "DeleteGroup" => "DeleteAppServerGroup",
-        "CreateGroupPort" => "CreateAppServerGroupPort",
-        "UpdateGroupPort" => "UpdateAppServerGroupPort",
-        "DeleteGroupPorts" => "DeleteAppServerGroupPorts",
-        "AddGroupMembers" => "CreateBlbRs",
-        "UpdateGroupMembers" => "UpdateBlbRs",
-        "RemoveGroupMembers" => "DeleteBlbRs",
-        other => other,
+fn as_made(kind: Kind, action: &str) -> &str {
+    match (kind, action) {
+        (_, "CreateTCPListener" | "CreateUDPListener") => "CreateListener",
+        (_, "UpdateTCPListener" | "UpdateUDPListener") => "UpdateListener",
+        (Kind::Edge, "CreateLoadBalancer") => "CreateAppBlb",
+        (Kind::Edge, "UpdateLoadBalancer") => "UpdateAppBlb",
+        (Kind::Edge, "DeleteLoadBalancer") => "DeleteAppBlb",
+        (Kind::Edge, "CreateGroup") => "CreateAppIpGroup",
+        (Kind::Edge, "UpdateGroup") => "UpdateAppIpGroup",
+        (Kind::Edge, "DeleteGroup") => "DeleteAppIpGroup",
+        (Kind::Edge, "CreateGroupPort") => "CreateAppIpGroupBackendPolicy",
+        (Kind::Edge, "UpdateGroupPort") => "UpdateAppIpGroupBackendPolicy",
+        (Kind::Edge, "DeleteGroupPorts") => "DeleteAppIpGroupBackendPolicies",
+        (Kind::Edge, "AddGroupMembers") => "CreateAppIpGroupMembers",
+        (Kind::Edge, "UpdateGroupMembers") => "UpdateAppIpGroupMembers",
+        (Kind::Edge, "RemoveGroupMembers") => "DeleteAppIpGroupMembers",
+        (_, "CreateGroup") => "CreateAppServerGroup",
+        (_, "UpdateGroup") => "UpdateAppServerGroup",
+        (_, "DeleteGroup") => "DeleteAppServerGroup",
+        (_, "CreateGroupPort") => "CreateAppServerGroupPort",
+        (_, "UpdateGroupPort") => "UpdateAppServerGroupPort",
+        (_, "DeleteGroupPorts") => "DeleteAppServerGroupPorts",
+        (_, "AddGroupMembers") => "CreateBlbRs",
+        (_, "UpdateGroupMembers") => "UpdateBlbRs",
+        (_, "RemoveGroupMembers") => "DeleteBlbRs",
+        (_, other) => other,
     }
 }
 
 #[tokio::test]
 async fn a_plan_is_what_the_run_makes() {
-    for kind in [Kind::Plain, Kind::App] {
-        let rig = Rig::start().await;
+    for kind in KINDS {
+        let rig = Rig::of(kind).await;
         let mut service = rig.service(kind);
         for ports in [
             vec![port(80, 30080)],
@@ -100,14 +113,14 @@ async fn a_plan_is_what_the_run_makes() {
             service.spec.ports = ports;
             service.hash = format!("s{}-m1", service.hash.len());
             let planned = rig.plan(&service).await.unwrap();
-            let planned: Vec<&str> = planned.iter().map(|step| as_made(step.action.name())).collect();
+            let planned: Vec<&str> = planned.iter().map(|step| as_made(kind, step.action.name())).collect();
             rig.sim.forget_calls();
             rig.ensure(&mut service).await;
             assert_eq!(rig.calls().1, planned, "{kind:?}");
         }
         assert!(rig.plan(&service).await.unwrap().is_empty(), "{kind:?}");
         let planned = rig.plan_removal(&service).await.unwrap();
-        let planned: Vec<&str> = planned.iter().map(|step| as_made(step.action.name())).collect();
+        let planned: Vec<&str> = planned.iter().map(|step| as_made(kind, step.action.name())).collect();
         rig.sim.forget_calls();
         rig.delete(&service).await;
         assert_eq!(rig.calls().1, planned, "{kind:?}");
@@ -129,8 +142,8 @@ async fn the_private_cloud_is_served_under_its_prefix_without_addresses() {
 
 #[tokio::test]
 async fn services_on_the_users_load_balancer_come_and_go() {
-    for kind in [Kind::Plain, Kind::App] {
-        let rig = Rig::start().await;
+    for kind in KINDS {
+        let rig = Rig::of(kind).await;
         let id = rig.users_balancer(kind, "theirs", "ask Li").await;
         let empty = rig.shape();
         let internal = |rig: &Rig| {

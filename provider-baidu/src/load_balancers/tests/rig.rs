@@ -6,7 +6,7 @@ use cloud_provider_api::v1::{self, load_balancer_state::Phase};
 use provider_kit::{Error, Result, Tenant, load_balancers::Outcome, rest::Traces};
 use serde_json::{Value, json};
 use simulators::{
-    baidu::{Baidu, NewMachine, state},
+    baidu::{Baidu, NewMachine, machines, state},
     engine::{Running, Settings},
 };
 
@@ -15,6 +15,10 @@ use crate::{api::balancers::Kind, cloud::Cloud, config, plan::step::Step};
 
 /// CCE's id of the cluster.
 pub(super) const CCE: &str = "c-AbCd1234";
+/// The profile of a cluster at the edge.
+const EDGE: &str = "edge";
+/// Every kind of load balancer.
+pub(super) const KINDS: [Kind; 3] = [Kind::Plain, Kind::App, Kind::Edge];
 /// More passes than any change takes.
 const PASSES: usize = 80;
 
@@ -50,12 +54,18 @@ impl Rig {
         Self::with_profile("public").await
     }
 
+    /// A cloud where load balancers of a kind are made.
+    pub(super) async fn of(kind: Kind) -> Self {
+        Self::with_profile(if kind == Kind::Edge { EDGE } else { "public" }).await
+    }
+
     pub(super) async fn with_profile(profile: &'static str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let sim = Baidu::default().start(Settings::default()).await.unwrap();
         for number in 1..=3 {
-            let machine =
-                NewMachine { id: Some(format!("i-{number}")), ..NewMachine::named(&format!("node-{number}")) };
+            let kind = if profile == EDGE { machines::Kind::Bec } else { machines::Kind::Bcc };
+            let id = Some(machine_id(profile, number));
+            let machine = NewMachine { id, kind, ..NewMachine::named(&format!("node-{number}")) };
             sim.edit(|cloud, _| cloud.add_machine(machine)).unwrap();
         }
         let rig = Self {
@@ -106,12 +116,16 @@ impl Rig {
     }
 
     pub(super) fn node(&self, number: u32) -> v1::NodeMember {
-        let id = format!("i-{number}");
-        let address = self.sim.look(|cloud| cloud.machines.get(&id).expect("a machine").internal_ip.to_string());
+        let id = machine_id(self.profile, number);
+        let (address, zone) = self.sim.look(|cloud| {
+            let machine = cloud.machines.get(&id).expect("a machine");
+            (machine.internal_ip.to_string(), machine.edge.as_ref().map(|edge| edge.region_id.clone()))
+        });
         v1::NodeMember {
             node_name: address.clone(),
             provider_id: format!("cce://{id}"),
             addresses: vec![v1::NodeAddress { r#type: v1::AddressType::InternalIp.into(), address }],
+            zone: zone.unwrap_or_default(),
             ..v1::NodeMember::default()
         }
     }
@@ -151,6 +165,7 @@ impl Rig {
             desc: desc.to_owned(),
             vpc_id: state::VPC.to_owned(),
             subnet_id: state::SUBNET.to_owned(),
+            region_id: (kind == Kind::Edge).then(|| machines::Edge::default().region_id),
             ..crate::api::balancers::NewLoadBalancer::default()
         };
         self.cloud.create_load_balancer(kind, &new, &[name.to_owned()]).await.unwrap()
@@ -272,10 +287,17 @@ impl Rig {
         without_ids(self.sim.look(|cloud| cloud.tree(state::ACCOUNT)))
     }
 
-    /// How many load balancers and how many addresses there are.
+    /// How many load balancers and how many addresses outside there are.
     pub(super) fn count(&self) -> (usize, usize) {
-        self.sim.look(|cloud| (cloud.blbs.iter().count(), cloud.eips.iter().count()))
+        self.sim.look(|cloud| {
+            let included = cloud.blbs.iter().filter(|blb| blb.public_address.is_some()).count();
+            (cloud.blbs.iter().count(), cloud.eips.iter().count() + included)
+        })
     }
+}
+
+fn machine_id(profile: &str, number: u32) -> String {
+    if profile == EDGE { format!("vm-{number}") } else { format!("i-{number}") }
 }
 
 /// Which address it was tells only how it came about.

@@ -41,7 +41,7 @@ impl State {
         policies.sort_by_key(Value::to_string);
         json!({
             "groups": groups, "ipGroups": ip_groups, "policies": policies, "kind": blb.kind, "name": blb.name, "desc": blb.desc, "subnetId": blb.subnet_id, "tags": blb.tags,
-            "listeners": listeners, "backends": backends, "eips": eips,
+            "listeners": listeners, "backends": backends, "eips": eips, "addressIncluded": blb.public_address.is_some(),
         })
     }
 }
