@@ -2,6 +2,7 @@
 //! of another's.
 
 mod baidu;
+mod huawei;
 mod world;
 
 use std::{collections::BTreeMap, fs};

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::world::{Attempt, BANK, HANDLE, NOBODYS, SHOP, Story, Tenants};
+use super::world::{Attempt, BANK, Cloud, HANDLE, NOBODYS, SHOP, Story, Tenants};
 
 const ID: &str = "service.beta.kubernetes.io/cce-load-balancer-id";
 const EXIST_ID: &str = "service.beta.kubernetes.io/cce-load-balancer-exist-id";
@@ -51,7 +51,7 @@ fn by_address<'a>(name: &'a str, address: &'a str, told: &[&'a str]) -> Attempt<
 
 #[tokio::test]
 async fn a_hostile_tenant_reaches_nothing_of_anothers_on_baidu_ai_cloud() -> Result<()> {
-    let tenants = Tenants::start(ACCESS).await?;
+    let tenants = Tenants::start(Cloud::baidu, ACCESS, &[(INTERNAL, "true")]).await?;
     // Of a: a Service with an address, and a load balancer that it keeps for later. Of nobody: a Service, and an address.
     tenants.create(SHOP, "web", &[], &json!({})).await?;
     let web = tenants.made(SHOP, "web").await?;

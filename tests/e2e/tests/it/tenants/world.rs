@@ -1,7 +1,10 @@
 //! A cluster with a namespace of tenant `a`, one of tenant `b`, whose Services are hostile, and one that is nobody's, on a simulated cloud
 //! whose account all of them share.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
 use e2e::PATIENCE;
@@ -14,13 +17,17 @@ use provider_kit::tenancy::TENANT_TAG;
 use serde_json::{Value, json};
 use testkit::{
     Binaries, ControlPlane, FakeKubelet, Profile,
-    cloud::baidu::{Baidu, BaiduSettings},
+    cloud::{
+        baidu::{Baidu, BaiduSettings},
+        huawei::{Huawei, HuaweiSettings},
+    },
     controller::{ControllerSettings, rights},
     events, eventually,
     kubelet::NodeSettings,
     look,
     program::{self, Program},
     services,
+    simulator::Simulator,
 };
 
 /// Namespace of tenant `a`.
@@ -36,14 +43,70 @@ const TENANT_MAP: &str = "namespaces: { shop: a, bank: b }\n";
 const NODE: &str = "node-1";
 const ADDRESS: &str = "192.168.1.1";
 
-/// Kinds of objects that load balancers are made of, the load balancers first.
-const KINDS: [&str; 2] = ["/blbs", "/eips"];
+/// A simulated cloud and its daemon.
+pub(super) enum Cloud {
+    Baidu(Box<Baidu>),
+    Huawei(Box<Huawei>),
+}
+
+impl Cloud {
+    pub(super) async fn baidu(binaries: &Binaries, folder: &Path, flags: &[String]) -> Result<Self> {
+        let settings = BaiduSettings { args: flags.to_vec(), ..BaiduSettings::default() };
+        Ok(Self::Baidu(Box::new(Baidu::start_with(binaries, folder, None, settings).await?)))
+    }
+
+    pub(super) async fn huawei(binaries: &Binaries, folder: &Path, flags: &[String]) -> Result<Self> {
+        let settings = HuaweiSettings { args: flags.to_vec(), ..HuaweiSettings::default() };
+        Ok(Self::Huawei(Box::new(Huawei::start_with(binaries, folder, None, settings).await?)))
+    }
+
+    pub(super) fn simulator(&self) -> &Simulator {
+        match self {
+            Self::Baidu(cloud) => cloud.simulator(),
+            Self::Huawei(cloud) => cloud.simulator(),
+        }
+    }
+
+    fn daemon(&self) -> &Program {
+        match self {
+            Self::Baidu(cloud) => cloud.daemon(),
+            Self::Huawei(cloud) => cloud.daemon(),
+        }
+    }
+
+    fn endpoint(&self) -> &str {
+        match self {
+            Self::Baidu(cloud) => cloud.endpoint(),
+            Self::Huawei(cloud) => cloud.endpoint(),
+        }
+    }
+
+    /// Kinds of objects that load balancers are made of, the load balancers and the public addresses first.
+    fn kinds(&self) -> &'static [&'static str] {
+        match self {
+            Self::Baidu(_) => &["/blbs", "/eips"],
+            Self::Huawei(_) => {
+                &["/elb/load_balancers", "/publicips", "/elb/listeners", "/elb/pools", "/elb/members", "/elb/monitors"]
+            }
+        }
+    }
+
+    /// Adds the node's machine, and answers its id.
+    async fn add_machine(&self) -> Result<String> {
+        let (kind, machine) = match self {
+            Self::Baidu(_) => ("machines", json!({"name": NODE, "hostname": NODE, "address": ADDRESS})),
+            Self::Huawei(_) => ("servers", json!({"name": NODE, "address": ADDRESS})),
+        };
+        let seeded = self.simulator().seed(&json!({kind: [machine]})).await?;
+        seeded[kind][0].as_str().map(str::to_owned).context("the simulator named no machine")
+    }
+}
 
 /// Dropped in the order of the fields: first what uses something, then what is used.
 pub(super) struct Tenants {
     _kubelet: FakeKubelet,
     controller: Program,
-    pub(super) cloud: Baidu,
+    pub(super) cloud: Cloud,
     client: Client,
     access_file: PathBuf,
     _plane: ControlPlane,
@@ -85,17 +148,19 @@ fn access(tenants: &str) -> String {
 }
 
 impl Tenants {
-    /// `tenants`: those of the access file, as YAML.
-    pub(super) async fn start(tenants: &str) -> Result<Self> {
+    /// `tenants`: those of the access file, as YAML. `inside`: annotations of a Service without a public address.
+    pub(super) async fn start(
+        start: impl AsyncFnOnce(&Binaries, &Path, &[String]) -> Result<Cloud>,
+        tenants: &str,
+        inside: &[(&str, &str)],
+    ) -> Result<Self> {
         let plane = ControlPlane::builder().start().await?;
         let binaries = Binaries::build(Profile::Test).await?;
         let folder = plane.folder();
         let (access_file, tenant_map) = (folder.join("access.yaml"), folder.join("tenants.yaml"));
         std::fs::write(&access_file, access(tenants))?;
         std::fs::write(&tenant_map, TENANT_MAP)?;
-        let args = vec![format!("--access-file={}", access_file.display())];
-        let settings = BaiduSettings { args, ..BaiduSettings::default() };
-        let cloud = Baidu::start_with(binaries, folder, None, settings).await?;
+        let cloud = start(binaries, folder, &[format!("--access-file={}", access_file.display())]).await?;
         let client = plane.client().await?;
         for namespace in [SHOP, BANK] {
             let object = serde_json::from_value(json!({"metadata": {"name": namespace}}))?;
@@ -106,15 +171,26 @@ impl Tenants {
             .arg("--node-monitor-period=500ms")
             .arg("--concurrent-service-syncs=4");
         let controller = Program::start(settings.launch(binaries, folder, "controller"))?;
-        let machine = json!({"machines": [{"name": NODE, "hostname": NODE, "address": ADDRESS}]});
-        cloud.simulator().seed(&machine).await?;
-        let node_ip = Some(ADDRESS.to_owned());
-        let node = NodeSettings { node_ip, ..NodeSettings::named(NODE) };
+        let machine = cloud.add_machine().await?;
+        let node = NodeSettings { node_ip: Some(ADDRESS.to_owned()), ..NodeSettings::named(NODE) };
         let kubelet = FakeKubelet::start(&client, &node).await?;
         let world = Self { _kubelet: kubelet, controller, cloud, client, access_file, _plane: plane };
         let nodes: Api<Node> = Api::all(world.client.clone());
         world.see("the node is initialised", async || look::initialized(&nodes.get(NODE).await?).map(drop)).await?;
+        world.node_serves(&machine, inside).await?;
         Ok(world)
+    }
+
+    /// Waits until load balancers get the new node: what is made afterwards has it from the start, and is left alone once it is made.
+    async fn node_serves(&self, machine: &str, inside: &[(&str, &str)]) -> Result<()> {
+        self.create(NOBODYS, "first", inside, &json!({})).await?;
+        let probe = async || {
+            let all = Value::from(self.everything().await?).to_string();
+            ensure!(all.contains(machine), "{machine} is at no load balancer: {all}");
+            Ok(())
+        };
+        self.see("load balancers lead to the node", probe).await?;
+        self.delete(NOBODYS, "first").await
     }
 
     /// The administrator changes what tenants may have; the daemon takes it over by itself.
@@ -163,7 +239,7 @@ impl Tenants {
         };
         let (service, address) = self.see(&format!("{namespace}/{name} has an address"), probe).await?;
         let uid = service.uid().context("a UID")?;
-        let all: Vec<Value> = self.cloud.simulator().objects(KINDS[0]).await?;
+        let all: Vec<Value> = self.cloud.simulator().objects(self.cloud.kinds()[0]).await?;
         let balancer = all.iter().find(|lb| lb.to_string().contains(&uid));
         let balancer = balancer.with_context(|| format!("no load balancer of {name} in {all:?}"))?.clone();
         let handle = service.annotations().get(HANDLE).cloned().unwrap_or_default();
@@ -203,17 +279,28 @@ impl Tenants {
     /// All that load balancers are made of, as the cloud has it.
     pub(super) async fn everything(&self) -> Result<Vec<Value>> {
         let mut all = Vec::new();
-        for kind in KINDS {
+        for kind in self.cloud.kinds() {
             all.extend(self.cloud.simulator().objects::<Value>(kind).await?);
         }
         Ok(all)
+    }
+
+    /// Fails with what is not as it was.
+    async fn unchanged(&self, before: &[Value]) -> Result<()> {
+        let after = self.everything().await?;
+        let missing = |from: &[Value], of: &[Value]| -> Vec<Value> {
+            of.iter().filter(|object| !from.contains(object)).cloned().collect()
+        };
+        let (were, are) = (missing(&after, before), missing(before, &after));
+        ensure!(were.is_empty() && are.is_empty(), "something of another's was changed, from {were:#?} to {are:#?}");
+        Ok(())
     }
 
     /// Tenant `b` tries everything, and has its Services work all the same. `web` is that of `a`, which has a public address.
     pub(super) async fn hostile(&self, web: &Made, story: &Story<'_>) -> Result<()> {
         let before = self.everything().await?;
         self.tell_all_refusals(web, story).await?;
-        ensure!(self.everything().await? == before, "something of another's was changed");
+        self.unchanged(&before).await?;
         self.lies_lead_nowhere(web, story).await?;
         self.quotas_hold(story).await?;
 
@@ -230,8 +317,7 @@ impl Tenants {
         for name in ["web", "second", "third"] {
             self.delete(BANK, name).await?;
         }
-        let after = self.everything().await?;
-        ensure!(after == before, "something of another's was changed: {before:#?} {after:#?}");
+        self.unchanged(&before).await?;
         ensure!(self.made(SHOP, "web").await? == *web, "a's Service is not what it was");
         Ok(())
     }
