@@ -53,15 +53,19 @@ fn region_label(node: &Node) -> Option<&str> {
     node.labels.get(LABEL_REGION).map(String::as_str)
 }
 
-/// Where the machine of a node was found, by an answer. A region that the answer leaves out is the one of the Node's label, or
-/// the only one in which the provider serves the account.
+/// Where the machine of a node was found, by an answer. A region that the answer leaves out is the one of the Node's label.
+/// What is none of the account's regions is a place within one, as at the edge: then it is the only one in which the provider
+/// serves the account.
 pub fn home(node: &Node, observed: &Observed, served: &[Account]) -> Option<Account> {
     let InstanceAnswer::Found(instance) = &observed.answer else { return None };
-    let only = || {
-        let mut regions = served.iter().filter(|served| served.id == instance.account);
-        regions.next().filter(|_| regions.next().is_none()).map(|account| account.region.as_str())
+    let regions: Vec<&str> =
+        served.iter().filter(|served| served.id == instance.account).map(|served| served.region.as_str()).collect();
+    let said = instance.region.as_deref().or_else(|| region_label(node));
+    let region = match (said, &*regions) {
+        (Some(said), regions) if regions.is_empty() || regions.contains(&said) => said,
+        (_, [only]) => only,
+        _ => return None,
     };
-    let region = instance.region.as_deref().or_else(|| region_label(node)).or_else(only)?;
     Some(Account { id: instance.account.clone(), region: region.to_owned() })
 }
 
@@ -140,6 +144,19 @@ mod tests {
         assert_eq!(said(&served(&["r1"])), Canary::Seen);
         assert_eq!(said(&served(&["r1", "r2"])), Canary::Missing);
         assert_eq!(said(&[]), Canary::Missing);
+    }
+
+    #[test]
+    fn a_place_at_the_edge_is_in_the_only_region_served() {
+        let node = node("c").labels("topology.kubernetes.io/region=cn-hangzhou").build();
+        let answer = found(Instance { region: Some("cn-hangzhou".to_owned()), ..instance() }, 1);
+        let served = |regions: &[&str]| -> Vec<Account> {
+            regions.iter().map(|region| Account { id: "acc".to_owned(), region: (*region).to_owned() }).collect()
+        };
+        let said = |served: &[Account]| judge(&absence(), [(&node, &answer)], served);
+        assert_eq!(said(&served(&["r1"])), Canary::Seen);
+        assert_eq!(said(&served(&["r1", "r2"])), Canary::Missing, "nobody knows in which");
+        assert_eq!(said(&served(&["r1", "cn-hangzhou"])), Canary::Missing, "it is a region of its own");
     }
 
     #[test]
