@@ -211,14 +211,8 @@ enum Towards {
 /// The step that brings the cloud nearer to what is wanted.
 fn towards(scene: &Scene<'_>, wanted: &Wanted) -> Towards {
     let (record, now) = (scene.record, scene.now);
-    if let Some(hold) = &record.hold {
-        let same = match hold.until {
-            None => hold.hash == wanted.hash,
-            Some(until) => hold.hash.spec == wanted.hash.spec && now < until,
-        };
-        if same && hold.epoch == scene.epoch {
-            return Towards::Rest(hold.until.map(|until| until.since(now)));
-        }
+    if let Some(hold) = record.hold.as_ref().filter(|hold| hold.holds(&wanted.hash, scene.epoch, now)) {
+        return Towards::Rest(hold.until.map(|until| until.since(now)));
     }
     let ensuring = match &record.flight {
         Some(flight) if flight.hash.as_ref() == Some(&wanted.hash) && now < flight.until => {

@@ -100,9 +100,18 @@ pub(super) struct Hold {
     pub(super) hash: SpecHash,
     /// The daemon that refused: a restarted one may be a cured one.
     pub(super) epoch: String,
-    /// Until when; `None`: until something changes. With a date, only a change of the Service itself ends it earlier: new
-    /// nodes do not raise a quota.
+    /// Until when; `None`: until something changes.
     pub(super) until: Option<Timestamp>,
+    /// Only a change of the Service itself ends it earlier: new nodes raise no quota and grant no right.
+    pub(super) whatever_nodes: bool,
+}
+
+impl Hold {
+    /// Whether it holds for what is wanted now.
+    pub(super) fn holds(&self, wanted: &SpecHash, epoch: &str, now: Timestamp) -> bool {
+        let same = if self.whatever_nodes { self.hash.spec == wanted.spec } else { self.hash == *wanted };
+        same && self.epoch == epoch && self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// How long an incurable refusal is left alone at least. The queue's own wait is longer.
@@ -465,7 +474,8 @@ impl Record {
             Retry::Slow => Some(now + SLOW),
             Retry::Backoff | Retry::After(_) => return None,
         };
-        Some(Hold { hash: wanted?.hash.clone(), epoch: epoch.to_owned(), until })
+        let whatever_nodes = until.is_some() && (fault.quota || fault.code == Code::PermissionDenied);
+        Some(Hold { hash: wanted?.hash.clone(), epoch: epoch.to_owned(), until, whatever_nodes })
     }
 
     /// What is wanted cannot even be asked for. Told once per cause.

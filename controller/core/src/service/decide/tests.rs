@@ -470,14 +470,36 @@ fn a_refused_wish_waits_for_a_change_or_another_daemon() {
 }
 
 #[test]
-fn new_nodes_do_not_hurry_what_waits_for_a_quota() {
+fn new_nodes_do_not_hurry_what_waits_for_a_quota_or_a_right() {
+    for fault in [
+        Fault { quota: true, ..fault(Code::ResourceExhausted) },
+        Fault { quota: true, ..fault(Code::FailedPrecondition) },
+    ]
+    .into_iter()
+    .chain([fault(Code::PermissionDenied)])
+    {
+        let mut world = World::new(service());
+        let told = format!("{fault:?}");
+        world.cloud().faults.push_back(fault);
+        assert_eq!(world.run(), End::Retry(Retry::Slow), "{told}");
+        world.take_log();
+        world.nodes = nodes(&["node9"]);
+        world.expect(&[]);
+        world.now = world.now + Duration::from_secs(600);
+        world.expect(&["ensure", "report"]);
+    }
+}
+
+#[test]
+fn new_nodes_end_the_wait_for_what_they_may_cure() {
+    // A load balancer that is made where the nodes are cannot be made before there is one.
     let mut world = World::new(service());
-    world.cloud().faults.push_back(Fault { quota: true, ..fault(Code::ResourceExhausted) });
+    world.nodes = nodes(&[]);
+    world.cloud().faults.push_back(fault(Code::FailedPrecondition));
     assert_eq!(world.run(), End::Retry(Retry::Slow));
     world.take_log();
-    world.nodes = nodes(&["node9"]);
     world.expect(&[]);
-    world.now = world.now + Duration::from_secs(600);
+    world.nodes = nodes(&["node1"]);
     world.expect(&["ensure", "report"]);
 }
 
