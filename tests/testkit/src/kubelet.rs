@@ -34,6 +34,8 @@ pub struct NodeSettings {
     pub labels: BTreeMap<String, String>,
     /// `--provider-id`.
     pub provider_id: Option<String>,
+    /// `--cloud-provider=external` is not set: there is no taint, and the kubelet says its node's address itself.
+    pub without_cloud: bool,
 }
 
 impl NodeSettings {
@@ -65,12 +67,7 @@ impl NodeSettings {
                 pod_cidr: self.pod_cidr.clone(),
                 pod_cidrs: self.pod_cidr.clone().map(|cidr| vec![cidr]),
                 provider_id: self.provider_id.clone(),
-                taints: Some(vec![Taint {
-                    key: UNINITIALIZED.to_owned(),
-                    value: Some("true".to_owned()),
-                    effect: "NoSchedule".to_owned(),
-                    ..Taint::default()
-                }]),
+                taints: (!self.without_cloud).then(|| vec![uninitialized()]),
                 ..NodeSpec::default()
             }),
             status: Some(self.status()),
@@ -80,13 +77,24 @@ impl NodeSettings {
     fn status(&self) -> NodeStatus {
         let capacity = [("cpu", "4"), ("memory", "16Gi"), ("pods", "110")];
         let capacity = BTreeMap::from(capacity.map(|(key, value)| (key.to_owned(), Quantity(value.to_owned()))));
+        let address = |kind: &str, address: &String| NodeAddress { type_: kind.to_owned(), address: address.clone() };
+        let inside = self.node_ip.iter().filter(|_| self.without_cloud).map(|ip| address("InternalIP", ip));
         NodeStatus {
-            addresses: Some(vec![NodeAddress { type_: "Hostname".to_owned(), address: self.name.clone() }]),
+            addresses: Some(inside.chain([address("Hostname", &self.name)]).collect()),
             allocatable: Some(capacity.clone()),
             capacity: Some(capacity),
             conditions: Some(vec![Readiness::Ready.condition()]),
             ..NodeStatus::default()
         }
+    }
+}
+
+fn uninitialized() -> Taint {
+    Taint {
+        key: UNINITIALIZED.to_owned(),
+        value: Some("true".to_owned()),
+        effect: "NoSchedule".to_owned(),
+        ..Taint::default()
     }
 }
 

@@ -30,6 +30,8 @@ pub const ACCESS_KEY: &str = "ALTAKsimulatedaccesskey1";
 pub const SECRET_KEY: &str = "simulated-secret-key-of-no-cloud-0000002";
 /// What the daemon says its account is, and the region.
 pub const ACCOUNT: &str = "cce-demo0001/bj";
+/// The profile of a cluster at the edge.
+pub const EDGE: &str = "edge";
 const VPC: &str = "vpc-simulated001";
 const SUBNET: &str = "sbn-simulated001";
 
@@ -41,6 +43,7 @@ pub struct Baidu {
     endpoint: String,
     metrics: Option<SocketAddr>,
     folder: PathBuf,
+    at_the_edge: bool,
     /// Ids of machines by name.
     machines: BTreeMap<String, String>,
 }
@@ -82,6 +85,8 @@ pub struct BaiduSettings {
     pub region: String,
     /// `ClusterId`, which is the account's id, too.
     pub cluster: String,
+    /// `Profile`: `public`, or `edge`, whose machines are at the edge.
+    pub profile: &'static str,
     /// Its keys.
     pub keys: Keys,
     /// Further flags.
@@ -91,7 +96,7 @@ pub struct BaiduSettings {
 impl Default for BaiduSettings {
     fn default() -> Self {
         let (region, cluster) = ("bj".to_owned(), "cce-demo0001".to_owned());
-        Self { region, cluster, keys: Keys::default(), args: Vec::new() }
+        Self { region, cluster, profile: "public", keys: Keys::default(), args: Vec::new() }
     }
 }
 
@@ -118,7 +123,8 @@ impl Baidu {
             .args(&settings.args);
         control_plane::pki::write(folder, CONFIG, &config_of(&simulator, &settings).to_string())?;
         let daemon = Program::start(launch)?;
-        let cloud = Self { daemon, simulator, endpoint, metrics, folder: folder.to_owned(), machines: BTreeMap::new() };
+        let (at_the_edge, machines) = (settings.profile == EDGE, BTreeMap::new());
+        let cloud = Self { daemon, simulator, endpoint, metrics, folder: folder.to_owned(), at_the_edge, machines };
         cloud.wait_until_ready().await?;
         Ok(cloud)
     }
@@ -165,8 +171,12 @@ impl Baidu {
 
     /// Makes machine `number`.
     pub async fn add_machine(&mut self, number: u8, name: &str) -> Result<Place> {
-        let address = Ipv4Addr::new(192, 168, 1, number);
-        let machine = json!({ "name": name, "hostname": name, "address": address });
+        let (kind, address) = if self.at_the_edge {
+            ("BEC", Ipv4Addr::new(172, 16, 1, number))
+        } else {
+            ("BCC", Ipv4Addr::new(192, 168, 1, number))
+        };
+        let machine = json!({ "name": name, "hostname": name, "address": address, "kind": kind });
         let seeded = self.simulator.seed(&json!({ "machines": [machine] })).await?;
         let id = seeded["machines"][0].as_str().context("the simulator named no machine")?;
         self.machines.insert(name.to_owned(), id.to_owned());
@@ -234,7 +244,7 @@ impl Baidu {
 fn config_of(simulator: &Simulator, settings: &BaiduSettings) -> Value {
     let endpoint = |name: &str| (name.to_owned(), json!(format!("{}/{name}", simulator.https())));
     let mut config = json!({
-        "ClusterId": settings.cluster, "Region": settings.region, "VpcId": VPC, "SubnetId": SUBNET,
+        "ClusterId": settings.cluster, "Region": settings.region, "Profile": settings.profile, "VpcId": VPC, "SubnetId": SUBNET,
         "CAFile": simulator.ca_file(), "Endpoints": SERVICES.map(endpoint).into_iter().collect::<Map<_, _>>(),
     });
     match &settings.keys {
