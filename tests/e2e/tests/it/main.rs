@@ -3,6 +3,7 @@
 mod bad_daemons;
 mod baidu_faults;
 mod baidu_life;
+mod baidu_places;
 mod commands;
 mod deployed;
 mod hop;

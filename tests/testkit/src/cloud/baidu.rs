@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use control_plane::process::Launch;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::Place;
 use crate::http;
@@ -32,6 +32,13 @@ pub const SECRET_KEY: &str = "simulated-secret-key-of-no-cloud-0000002";
 pub const ACCOUNT: &str = "cce-demo0001/bj";
 /// The profile of a cluster at the edge.
 pub const EDGE: &str = "edge";
+/// That of the private cloud, which has one address for all.
+pub const PRIVATE: &str = "private";
+/// That of a cluster that CCE runs.
+pub const GATEWAY: &str = "gateway";
+/// What CCE mounts: the token, and when it ends, long from now.
+const TOKEN: &str = "token";
+const EXPIRED_AT: (&str, &str) = ("expiredAt", "4000000000");
 const VPC: &str = "vpc-simulated001";
 const SUBNET: &str = "sbn-simulated001";
 
@@ -70,6 +77,8 @@ pub enum Keys {
     },
     /// The machine's metadata service has them.
     Metadata,
+    /// There are none: CCE's gateway signs for whoever shows the cluster's token.
+    Gateway,
 }
 
 impl Default for Keys {
@@ -85,7 +94,7 @@ pub struct BaiduSettings {
     pub region: String,
     /// `ClusterId`, which is the account's id, too.
     pub cluster: String,
-    /// `Profile`: `public`, or `edge`, whose machines are at the edge.
+    /// `Profile`: `public`, `gateway`, `private` or `edge`, whose machines are at the edge.
     pub profile: &'static str,
     /// Its keys.
     pub keys: Keys,
@@ -121,7 +130,14 @@ impl Baidu {
             .arg(format!("--cloud-config={}", folder.join(CONFIG).display()))
             .args(metrics.map(|address| format!("--metrics-bind-address={address}")))
             .args(&settings.args);
-        control_plane::pki::write(folder, CONFIG, &config_of(&simulator, &settings).to_string())?;
+        if settings.keys == Keys::Gateway {
+            let seeded = simulator.seed(&json!({ "gatewayTokens": [{ "cluster": settings.cluster }] })).await?;
+            let token = seeded["gatewayTokens"][0].as_str().context("the simulator made no token")?;
+            for (name, content) in [(TOKEN, token), EXPIRED_AT] {
+                control_plane::pki::write(folder, name, content)?;
+            }
+        }
+        control_plane::pki::write(folder, CONFIG, &config_of(&simulator, folder, &settings).to_string())?;
         let daemon = Program::start(launch)?;
         let (at_the_edge, machines) = (settings.profile == EDGE, BTreeMap::new());
         let cloud = Self { daemon, simulator, endpoint, metrics, folder: folder.to_owned(), at_the_edge, machines };
@@ -131,7 +147,8 @@ impl Baidu {
 
     /// Writes another configuration; flags stay as they are.
     pub fn configure(&self, settings: &BaiduSettings) -> Result<()> {
-        control_plane::pki::write(&self.folder, CONFIG, &config_of(&self.simulator, settings).to_string()).map(drop)
+        control_plane::pki::write(&self.folder, CONFIG, &config_of(&self.simulator, &self.folder, settings).to_string())
+            .map(drop)
     }
 
     /// The daemon's metrics.
@@ -241,12 +258,20 @@ impl Baidu {
     }
 }
 
-fn config_of(simulator: &Simulator, settings: &BaiduSettings) -> Value {
-    let endpoint = |name: &str| (name.to_owned(), json!(format!("{}/{name}", simulator.https())));
+fn config_of(simulator: &Simulator, folder: &Path, settings: &BaiduSettings) -> Value {
+    let plain = format!("http://{}", simulator.address());
     let mut config = json!({
         "ClusterId": settings.cluster, "Region": settings.region, "Profile": settings.profile, "VpcId": VPC, "SubnetId": SUBNET,
-        "CAFile": simulator.ca_file(), "Endpoints": SERVICES.map(endpoint).into_iter().collect::<Map<_, _>>(),
     });
+    match (settings.profile, &settings.keys) {
+        (PRIVATE, _) => config["Endpoint"] = json!(plain),
+        (_, Keys::Gateway) => {}
+        _ => {
+            let endpoint = |name: &str| (name.to_owned(), json!(format!("{}/{name}", simulator.https())));
+            config["CAFile"] = json!(simulator.ca_file());
+            config["Endpoints"] = Value::Object(SERVICES.map(endpoint).into_iter().collect());
+        }
+    }
     match &settings.keys {
         Keys::Given { access, secret, token } => {
             config["AccessKeyID"] = json!(access);
@@ -257,7 +282,11 @@ fn config_of(simulator: &Simulator, settings: &BaiduSettings) -> Value {
         }
         Keys::Metadata => {
             config["CredentialSource"] = json!("imds");
-            config["MetadataEndpoint"] = json!(format!("http://{}", simulator.address()));
+            config["MetadataEndpoint"] = json!(plain);
+        }
+        Keys::Gateway => {
+            config["GatewayEndpoint"] = json!(plain);
+            config["GatewayTokenFolder"] = json!(folder);
         }
     }
     config
