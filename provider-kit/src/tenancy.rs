@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use self::{
     limits::Limits,
     named::Named,
-    quota::{Counted, Quotas},
+    quota::{Counted, Have, Quotas},
 };
 
 /// Key of the tag that says which tenant an object of the cloud belongs to, where objects have tags.

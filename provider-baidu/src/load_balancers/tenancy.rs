@@ -1,8 +1,11 @@
 //! What a tenant may ask for, which objects it may name, and how many it may have.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use provider_kit::{Result, Tenant, tenancy::Counted};
+use provider_kit::{
+    Result, Tenant,
+    tenancy::{Counted, Have},
+};
 
 use super::engine::Engine;
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
         balancer::Site,
         eip::is_ours,
         owner::{Owner, is_reserved, named_address, owner_of, service_of, tenant_of, tenant_of_balancer},
+        record::Record,
         seen::{Balancer, Seen},
         step::{Action, Step},
         wanted::{Wanted, WantedEip},
@@ -93,7 +97,7 @@ impl Engine<'_> {
             wanted.push((
                 counted,
                 match counted {
-                    Counted::LoadBalancers => all.iter().filter_map(|lb| counts_for(self.tenant, lb)).collect(),
+                    Counted::LoadBalancers => balancers(self.tenant, all),
                     Counted::PublicAddresses => {
                         let eips = self.cloud.eips().await.map_err(|error| fault::of(&error))?;
                         addresses(self.tenant, &eips, all)
@@ -115,30 +119,41 @@ pub(super) fn owner_within(tenant: &Tenant, description: &str) -> Option<Owner> 
     owner_of(description).filter(|owner| tenant.counts(&owner.tenant.name))
 }
 
-/// What a load balancer counts as, if it is the tenant's: its Service's, or one that was left to be used by another.
-fn counts_for(tenant: &Tenant, lb: &LoadBalancer) -> Option<String> {
-    let reserved =
-        || (is_reserved(lb) && tenant.counts(tenant_of_balancer(lb).unwrap_or_default())).then(|| lb.id.clone());
-    owner_within(tenant, &lb.desc).map(|owner| owner.memory_key()).or_else(reserved)
-}
-
-/// The tenant's public addresses: one for each Service that has one, and those that are kept for nobody.
-fn addresses(tenant: &Tenant, eips: &[Eip], balancers: &[LoadBalancer]) -> BTreeSet<String> {
-    let mut counted = BTreeSet::new();
-    for eip in eips {
-        let Some((cluster, uid)) = service_of(&eip.tags) else { continue };
-        if !tenant.counts(tenant_of(&eip.tags).unwrap_or_default()) {
-            continue;
-        }
-        // One that is paid in advance outlives its use; so may one whose release failed, beside the one that took its place.
-        let kept = eip.instance_id.is_empty() && eip.is_prepaid();
-        if kept || !counted.insert(format!("{cluster}/{uid}")) {
-            counted.insert(eip.ip.clone());
+/// The tenant's load balancers: those of its Services, and those that were left to be used by another.
+fn balancers(tenant: &Tenant, all: &[LoadBalancer]) -> Have {
+    let mut have = Have::default();
+    for lb in all {
+        if let Some(owner) = owner_within(tenant, &lb.desc) {
+            have.serves(owner.memory_key());
+        } else if is_reserved(lb) && tenant.counts(tenant_of_balancer(lb).unwrap_or_default()) {
+            have.is_kept(&lb.id);
         }
     }
-    let edge = balancers.iter().filter(|lb| lb.kind == Kind::Edge && !lb.public_ip.is_empty());
-    counted.extend(edge.filter_map(|lb| counts_for(tenant, lb)));
-    counted
+    have
+}
+
+/// The tenant's public addresses, wherever they are: those that serve a Service, and those that are kept.
+fn addresses(tenant: &Tenant, eips: &[Eip], balancers: &[LoadBalancer]) -> Have {
+    let mut have = Have::default();
+    let mut at: BTreeMap<&str, (String, Option<String>)> = BTreeMap::new();
+    for lb in balancers {
+        let Some(owner) = owner_within(tenant, &lb.desc) else { continue };
+        if lb.kind != Kind::Edge {
+            at.insert(&lb.id, (owner.memory_key(), Record::read(&lb.desc).eip));
+        } else if !lb.public_ip.is_empty() {
+            have.serves(owner.memory_key());
+        }
+    }
+    for eip in eips {
+        let tagged = service_of(&eip.tags).filter(|_| tenant.counts(tenant_of(&eip.tags).unwrap_or_default()));
+        // Of those that the Go provider made only the load balancer's record tells.
+        let recorded = at.get(eip.instance_id.as_str()).filter(|(_, recorded)| recorded.as_ref() == Some(&eip.ip));
+        let tagged = tagged.map(|(cluster, uid)| format!("{cluster}/{uid}"));
+        let Some(key) = tagged.or_else(|| recorded.map(|(key, _)| key.clone())) else { continue };
+        // One that is paid in advance outlives its use.
+        if eip.instance_id.is_empty() && eip.is_prepaid() { have.is_kept(key) } else { have.serves(key) }
+    }
+    have
 }
 
 fn makes(step: &Step, counted: Counted) -> bool {
@@ -147,5 +162,77 @@ fn makes(step: &Step, counted: Counted) -> bool {
         | (Action::CreateEip(..), Counted::PublicAddresses) => true,
         (Action::CreateLoadBalancer(_, new, _), Counted::PublicAddresses) => new.need_public_ip == Some(true),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn addresses_count_wherever_they_are_and_once() {
+        let of = |uid: &str, tenant: &str| Owner {
+            cluster: "c".to_owned(),
+            uid: uid.to_owned(),
+            tenant: Arc::new(Tenant { name: tenant.to_owned(), ..Tenant::default() }),
+            ..Owner::default()
+        };
+        let (ours, theirs) = (of("u1", "b"), of("u2", "a"));
+        let eip = |ip: &str, owner: Option<&Owner>, at: &str, timing: &str| Eip {
+            ip: ip.to_owned(),
+            instance_id: at.to_owned(),
+            payment_timing: timing.to_owned(),
+            tags: owner.map(Owner::tags).unwrap_or_default(),
+            ..Eip::default()
+        };
+        let lb = |owner: &Owner, recorded: &str| LoadBalancer {
+            id: "lb-1".to_owned(),
+            desc: Record { eip: Some(recorded.to_owned()), ..Record::default() }.write(owner),
+            ..LoadBalancer::default()
+        };
+        let edge = LoadBalancer { kind: Kind::Edge, public_ip: "1.1.1.9".to_owned(), ..lb(&ours, "1.1.1.9") };
+        let sharing = Tenant { name: "b".to_owned(), shares_account: true, ..Tenant::default() };
+        let serves = |keys: &[&str]| keys.iter().fold(Have::default(), |mut have, key| (have.serves(*key), have).1);
+        let kept = |mut have: Have| (have.is_kept("c/u1"), have).1;
+        for (case, eips, balancers, expected) in [
+            ("its Service's", vec![eip("1.1.1.1", Some(&ours), "lb-1", "Postpaid")], vec![], serves(&["c/u1"])),
+            ("to be bound", vec![eip("1.1.1.1", Some(&ours), "", "Postpaid")], vec![], serves(&["c/u1"])),
+            ("paid in advance, kept", vec![eip("1.1.1.1", Some(&ours), "", "Prepaid")], vec![], kept(serves(&[]))),
+            (
+                "kept, and its Service has another",
+                vec![eip("1.1.1.1", Some(&ours), "", "Prepaid"), eip("1.1.1.2", Some(&ours), "lb-1", "Prepaid")],
+                vec![lb(&ours, "1.1.1.2")],
+                kept(serves(&["c/u1"])),
+            ),
+            (
+                "the Go provider's",
+                vec![eip("1.1.1.1", None, "lb-1", "Postpaid")],
+                vec![lb(&ours, "1.1.1.1")],
+                serves(&["c/u1"]),
+            ),
+            (
+                "the user's, at the same load balancer",
+                vec![eip("1.1.1.2", None, "lb-1", "Postpaid")],
+                vec![lb(&ours, "1.1.1.1")],
+                Have::default(),
+            ),
+            (
+                "somebody's who has the address by now",
+                vec![eip("1.1.1.1", None, "i-1", "Postpaid")],
+                vec![lb(&ours, "1.1.1.1")],
+                Have::default(),
+            ),
+            (
+                "another's",
+                vec![eip("1.1.1.1", Some(&theirs), "lb-1", "Postpaid")],
+                vec![lb(&theirs, "1.1.1.1")],
+                Have::default(),
+            ),
+            ("at the edge", vec![], vec![edge], serves(&["c/u1"])),
+        ] {
+            assert_eq!(addresses(&sharing, &eips, &balancers), expected, "{case}");
+        }
     }
 }

@@ -6,11 +6,18 @@ use cloud_rest::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{elb::Bandwidth, gone_is_done, nothing::or_default};
+use super::{
+    elb::{Bandwidth, Tag, TagsBody},
+    gone_is_done,
+    nothing::or_default,
+};
 use crate::{
     cloud::{Cloud, PROJECT},
     endpoints::Service,
 };
+
+/// Public addresses in one page of a list.
+const PAGE: u32 = 2000;
 
 /// A public address.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -82,6 +89,21 @@ impl Page for Many {
 }
 
 #[derive(Serialize)]
+struct Naming<'a> {
+    publicip: NewName<'a>,
+}
+
+#[derive(Serialize)]
+struct NewName<'a> {
+    alias: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    tags: Vec<Tag>,
+}
+
+#[derive(Serialize)]
 struct Binding<'a> {
     publicip: BindingPort<'a>,
 }
@@ -103,6 +125,31 @@ impl Cloud {
         let request = self.get(Service::Vpc, "ListPublicips", &["v1", PROJECT, "publicips"]);
         let style = Style::LastId { marker: "marker", size: "limit", limit: 100 };
         Ok(request.query("public_ip_address", address).list::<Many>(style).await?.into_inner())
+    }
+
+    /// All public addresses.
+    pub async fn public_ips(&self) -> Result<Vec<PublicIp>, Error> {
+        let request = self.get(Service::Vpc, "ListPublicips", &["v1", PROJECT, "publicips"]);
+        Ok(request.list::<Many>(Style::LastId { marker: "marker", size: "limit", limit: PAGE }).await?.into_inner())
+    }
+
+    /// Tags of a public address.
+    pub async fn public_ip_tags(&self, id: &str) -> Result<Vec<Tag>, Error> {
+        let request = self.get(Service::Vpc, "ShowPublicipTags", &["v2.0", PROJECT, "publicips", id, "tags"]);
+        Ok(request.send::<Tags>().await?.value.tags)
+    }
+
+    /// Puts tags on a public address; those it has keep their place.
+    pub async fn tag_public_ip(&self, id: &str, tags: &[Tag]) -> Result<(), Error> {
+        let path = ["v2.0", PROJECT, "publicips", id, "tags", "action"];
+        let request = self.post(Service::Vpc, "BatchCreatePublicipTags", &path);
+        request.body(&TagsBody::create(tags)).run().await.map(drop)
+    }
+
+    /// Names a public address.
+    pub async fn name_public_ip(&self, id: &str, alias: &str) -> Result<(), Error> {
+        let request = self.put(Service::Vpc, "UpdatePublicip", &["v1", PROJECT, "publicips", id]);
+        request.body(&Naming { publicip: NewName { alias } }).run().await.map(drop)
     }
 
     /// Allocates a public address and binds it.

@@ -9,6 +9,7 @@ mod v2;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::calls::TagsBody;
 pub use self::{
     listeners::{IpGroup, IpGroupRef, IpRange, Listener, ListenerChange, NewIpGroup, NewListener},
     load_balancers::{

@@ -107,6 +107,12 @@ impl<'a> Apply<'a> {
             }
             Action::BindPublicip(id, port) => cloud.bind_public_ip(&id, &port).await?,
             Action::UnbindPublicip(id) => cloud.bind_public_ip(&id, "").await?,
+            Action::NamePublicip(id, name) => cloud.name_public_ip(&id, &name).await?,
+            // One that is made together with its load balancer shows there a little later.
+            Action::TagPublicip(id, _) if id == NEW_EIP => {
+                return Ok(Progress::wait("the public address of the new load balancer is being bound"));
+            }
+            Action::TagPublicip(id, tags) => cloud.tag_public_ip(&id, &tags).await?,
             Action::DeletePublicip(id) => cloud.delete_public_ip(&id).await?,
             Action::BatchCreateDnatRules(rules) => cloud.create_dnat_rules(&rules).await?,
             Action::UpdateDnatRule(id, change) => cloud.update_dnat_rule(&id, &change).await?,

@@ -387,7 +387,8 @@ impl Engine<'_> {
             let wait = Progress::wait(format!("load balancer {} is being deleted", going.lb.id));
             return Ok(Outcome::Waiting(in_progress(wait)));
         }
-        let steps = removal::plan(&self.owner(), &seen, keeps_eip(hints, &seen)).map_err(gather::refused)?;
+        let kept = keeps_eip(hints, &seen);
+        let steps = removal::plan(&self.owner(), &seen, kept).map_err(gather::refused)?;
         let mut apply = Apply::new(self.cloud, self.memory, &key);
         if let wait @ Progress::Wait { .. } = apply.run(steps).await? {
             return Ok(Outcome::Waiting(in_progress(wait)));
@@ -399,7 +400,11 @@ impl Engine<'_> {
             }
         }
         self.memory.creations.found(&key);
-        self.give_back_quotas();
+        if kept {
+            self.give_back_balancer();
+        } else {
+            self.give_back_quotas();
+        }
         Ok(Outcome::Deleted(Vec::new()))
     }
 

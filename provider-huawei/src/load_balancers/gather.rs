@@ -3,7 +3,10 @@
 //! Absence is proven by id: a load balancer the caller's handle names is asked for by its id, and a list that lacks what its parent
 //! says is there is refused. Only a Service that never had one is looked for by name alone.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use cloud_provider_api::error::Reason;
 use futures::future::{join_all, try_join, try_join3};
@@ -17,7 +20,7 @@ use crate::{
     PROVIDER,
     api::{
         eip::PublicIp,
-        elb::{LoadBalancer, Monitor},
+        elb::{LoadBalancer, Monitor, Tag},
     },
     cloud::Cloud,
     fault,
@@ -264,7 +267,26 @@ pub(super) async fn for_ensure(cloud: &Cloud, tenant: &Tenant, handle: &Handle, 
         (_, Some(bound), recorded) => Some(bound).filter(|_| recorded.is_none()),
     })
     .await?;
+    if matches!(wanted.eip, WantedEip::Allocate(_)) && wanted.owner.lacks_tags(&[]) {
+        seen.eip_tags = eip_tags(cloud, &seen).await?;
+    }
     Ok(seen)
+}
+
+/// Tags of the addresses that may have been allocated by us.
+async fn eip_tags(cloud: &Cloud, seen: &Seen) -> Result<BTreeMap<String, Vec<Tag>>> {
+    let bound = seen.target.iter().chain(&seen.leftovers).filter_map(|balancer| balancer.lb.eip());
+    let ids: BTreeSet<&str> =
+        bound.map(|eip| eip.eip_id.as_str()).chain(seen.eips.keys().map(String::as_str)).collect();
+    let mut all = BTreeMap::new();
+    for id in ids.into_iter().filter(|id| !id.is_empty()) {
+        match cloud.public_ip_tags(id).await {
+            Ok(tags) => drop(all.insert(id.to_owned(), tags)),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(fault::of(&error)),
+        }
+    }
+    Ok(all)
 }
 
 /// All that a removal has to know.

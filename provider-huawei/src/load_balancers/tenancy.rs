@@ -1,21 +1,25 @@
 //! What a tenant may ask for, which objects it may name, and how many it may have.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use provider_kit::{
     Result, Tenant,
-    tenancy::{Counted, Named},
+    tenancy::{Counted, Have, Named},
 };
 
 use super::engine::Engine;
 use crate::{
     PROVIDER,
     annotations::Settings,
-    api::elb::{LoadBalancer, Tag},
+    api::{
+        eip::PublicIp,
+        elb::{LoadBalancer, Tag},
+    },
     fault,
     plan::{
         owner::{Owner, owner_of},
-        record::Record,
+        record::{EIP_NEW, Record},
+        seen::mark_of,
         step::{Action, Step},
         wanted::Wanted,
     },
@@ -67,24 +71,65 @@ impl Engine<'_> {
         if limited.is_empty() {
             return Ok(());
         }
-        let all = self.cloud.load_balancers().await.map_err(|error| fault::of(&error))?;
-        let have = |counted| -> BTreeSet<String> {
-            let counts =
-                |lb: &&LoadBalancer| counted == Counted::LoadBalancers || Record::read(&lb.description).eip.is_some();
-            let owners = all.iter().filter(counts).filter_map(|lb| owner_within(self.tenant, &lb.description));
-            owners.map(|owner| memory_key(&owner)).collect()
-        };
-        let wanted: Vec<_> = limited.into_iter().map(|counted| (counted, have(counted))).collect();
-        self.memory.quotas.take(PROVIDER, self.tenant, &wanted, &self.memory_key())
+        let balancers = self.cloud.load_balancers().await.map_err(|error| fault::of(&error))?;
+        let key = self.owner().digest();
+        let mut wanted = Vec::new();
+        for counted in limited {
+            let have = match counted {
+                Counted::LoadBalancers => {
+                    let owners = balancers.iter().filter_map(|lb| owner_within(self.tenant, &lb.description));
+                    owners.map(|owner| owner.digest()).collect()
+                }
+                Counted::PublicAddresses => {
+                    let eips = self.cloud.public_ips().await.map_err(|error| fault::of(&error))?;
+                    addresses(self.tenant, &eips, &balancers)
+                }
+            };
+            wanted.push((counted, have));
+        }
+        self.memory.quotas.take(PROVIDER, self.tenant, &wanted, &key)
     }
 
     /// Nothing is left of what counted, or nothing was made.
     pub(super) fn give_back_quotas(&self) {
-        self.memory.quotas.give_back(self.tenant, &self.memory_key());
+        self.memory.quotas.give_back(self.tenant, &self.owner().digest());
+    }
+
+    /// Nothing is left of what counted but a public address that is kept.
+    pub(super) fn give_back_balancer(&self) {
+        self.memory.quotas.give_back_one(self.tenant, Counted::LoadBalancers, &self.owner().digest());
     }
 }
 
-/// The key under which a Service is remembered and counted.
+/// The tenant's public addresses, wherever they are: those that serve a Service, and those that are kept.
+fn addresses(tenant: &Tenant, eips: &[PublicIp], balancers: &[LoadBalancer]) -> Have {
+    // Of some only the load balancer's record tells that they were allocated by us.
+    let mut recorded = BTreeMap::new();
+    for lb in balancers {
+        let Some(owner) = owner_within(tenant, &lb.description) else { continue };
+        let bound = lb.eip().map_or(lb.id.as_str(), |eip| &eip.eip_id);
+        let id = Record::read(&lb.description).eip.map(|id| if id == EIP_NEW { bound.to_owned() } else { id });
+        recorded.extend(id.map(|id| (id, owner.digest())));
+    }
+    let mut have = Have::default();
+    for eip in eips {
+        let mark = mark_of(eip).filter(|mark| !tenant.shares_account || mark.is_of(&tenant.name));
+        let by_record = recorded.remove(&eip.id);
+        let key = mark.map(|mark| mark.digest).or(by_record.as_deref());
+        match key {
+            Some(key) if eip.port_id.is_empty() => have.is_kept(key),
+            Some(key) => have.serves(key),
+            None => {}
+        }
+    }
+    // The list may lack what was just made.
+    for key in recorded.into_values() {
+        have.serves(key);
+    }
+    have
+}
+
+/// The key under which a Service is remembered.
 pub(super) fn memory_key(owner: &Owner) -> String {
     format!("{}/{}", owner.cluster, owner.uid)
 }
@@ -131,7 +176,10 @@ fn makes(step: &Step, counted: Counted) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::annotations::{AccessList, Class, EipOption};
+    use crate::{
+        annotations::{AccessList, Class, EipOption},
+        api::elb::BoundEip,
+    };
 
     fn settings() -> Settings {
         Settings {
@@ -181,6 +229,106 @@ mod tests {
             ("nobody's", b(false), "anything".to_owned(), false),
         ] {
             assert_eq!(owner_within(&tenant, &description).is_some(), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn addresses_count_wherever_they_are_and_once() {
+        let of = |uid: &str, tenant: &str| Owner {
+            cluster: "c".into(),
+            uid: uid.into(),
+            tenant: tenant.into(),
+            ..Owner::default()
+        };
+        let lb = |owner: &Owner, recorded: Option<&str>, bound: Option<&str>| LoadBalancer {
+            id: "lb".to_owned(),
+            description: Record { eip: recorded.map(ToOwned::to_owned), ..Record::default() }.write(owner, None),
+            eips: bound.map(|id| BoundEip { eip_id: id.to_owned(), ..BoundEip::default() }).into_iter().collect(),
+            ..LoadBalancer::default()
+        };
+        let eip = |id: &str, alias: String, bandwidth: String, bound: bool| PublicIp {
+            id: id.to_owned(),
+            alias,
+            bandwidth_name: bandwidth,
+            port_id: if bound { "port".to_owned() } else { String::new() },
+            ..PublicIp::default()
+        };
+        let none = String::new;
+        let (ours, before, theirs) = (of("u1", "b"), of("u1", ""), of("u2", "a"));
+        let name = |owner: &Owner| owner.address_name();
+        let long = of("u1", &"b".repeat(40));
+        let sharing = Tenant { name: "b".to_owned(), shares_account: true, ..Tenant::default() };
+        let own = Tenant { shares_account: false, ..sharing.clone() };
+        let of_long = Tenant { name: long.tenant.clone(), ..sharing.clone() };
+        let digest = ours.digest();
+        let serves = |keys: &[&str]| keys.iter().fold(Have::default(), |mut have, key| (have.serves(*key), have).1);
+        let kept = |mut have: Have, key: &str| (have.is_kept(key), have).1;
+        let at = serves(&[&digest]);
+        for (case, tenant, eips, balancers, expected) in [
+            ("its Service's", &sharing, vec![eip("e1", name(&ours), none(), true)], vec![], at.clone()),
+            ("by its bandwidth", &sharing, vec![eip("e1", none(), name(&ours), true)], vec![], at.clone()),
+            ("of a long name", &of_long, vec![eip("e1", name(&long), none(), true)], vec![], at.clone()),
+            ("kept", &sharing, vec![eip("e1", name(&ours), none(), false)], vec![], kept(serves(&[]), &digest)),
+            (
+                "kept, and its Service has another",
+                &sharing,
+                vec![eip("e1", name(&ours), none(), false), eip("e2", name(&ours), none(), true)],
+                vec![lb(&ours, Some("e2"), Some("e2"))],
+                kept(at.clone(), &digest),
+            ),
+            (
+                "kept, and bound by hand to something else",
+                &sharing,
+                vec![eip("e1", name(&ours), none(), true), eip("e2", name(&ours), none(), true)],
+                vec![lb(&ours, Some("e1"), Some("e1"))],
+                kept(at.clone(), &digest),
+            ),
+            ("another's", &sharing, vec![eip("e1", name(&theirs), none(), true)], vec![], Have::default()),
+            (
+                "another's, in an account of its own",
+                &own,
+                vec![eip("e1", name(&theirs), none(), false)],
+                vec![],
+                kept(serves(&[]), &theirs.digest()),
+            ),
+            (
+                "from before there were tenants",
+                &sharing,
+                vec![eip("e1", name(&before), none(), true)],
+                vec![],
+                Have::default(),
+            ),
+            (
+                "from before, at a load balancer that is the tenant's by now",
+                &sharing,
+                vec![eip("e1", name(&before), none(), true)],
+                vec![lb(&ours, Some("e1"), Some("e1"))],
+                at.clone(),
+            ),
+            (
+                "from before, kept, and named since",
+                &sharing,
+                vec![eip("e1", name(&ours), name(&before), false)],
+                vec![],
+                kept(serves(&[]), &digest),
+            ),
+            (
+                "made with its load balancer, of a shared bandwidth",
+                &sharing,
+                vec![eip("e1", none(), "shared".to_owned(), true)],
+                vec![lb(&ours, Some(EIP_NEW), Some("e1"))],
+                at.clone(),
+            ),
+            ("not to be seen yet", &sharing, vec![], vec![lb(&ours, Some(EIP_NEW), None)], at.clone()),
+            (
+                "the user's",
+                &own,
+                vec![eip("e1", "mine".to_owned(), "k8s-mine".to_owned(), true)],
+                vec![lb(&ours, None, Some("e1"))],
+                Have::default(),
+            ),
+        ] {
+            assert_eq!(addresses(tenant, &eips, &balancers), expected, "{case}");
         }
     }
 }

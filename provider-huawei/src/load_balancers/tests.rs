@@ -1,5 +1,6 @@
 //! Load balancers on the simulated cloud: the engine behind the API's calls, over real signed HTTP.
 
+mod addresses;
 mod counts;
 mod crashes;
 mod failure_list;

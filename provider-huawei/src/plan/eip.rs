@@ -4,14 +4,15 @@ use cloud_provider_api::error::Reason;
 
 use super::{
     Refusal,
-    seen::{Balancer, Seen},
+    owner::Owner,
+    seen::{Balancer, Seen, mark_of},
     step::{Action, NEW_BALANCER, NEW_EIP, NEW_PORT, Step},
     wanted::{Wanted, WantedEip},
 };
 use crate::{
     annotations::EipOption,
     api::{
-        eip::{NewAddress, NewPublicIp},
+        eip::{NewAddress, NewPublicIp, PublicIp},
         elb::{self, Bandwidth},
     },
 };
@@ -29,7 +30,7 @@ pub(super) fn bandwidth(wanted: &Wanted, option: &EipOption) -> Bandwidth {
         Some(id) => Bandwidth { id: Some(id.clone()), share_type: Some("WHOLE".to_owned()), ..Bandwidth::default() },
         None => Bandwidth {
             id: None,
-            name: Some(wanted.owner.short_name()),
+            name: Some(wanted.owner.address_name()),
             size: option.bandwidth_size,
             charge_mode: Some(option.charge_mode.clone()),
             share_type: Some("PER".to_owned()),
@@ -78,7 +79,7 @@ pub(super) fn plan(wanted: &Wanted, seen: &Seen, target: &Balancer, created: boo
     };
     if created && wanted.dedicated && moving.is_none() {
         let recorded = matches!(wanted.eip, WantedEip::Allocate(_)).then(|| NEW_EIP.to_owned());
-        return Ok(EipPlan { steps: Vec::new(), recorded });
+        return Ok(EipPlan { steps: recorded.iter().filter_map(|id| tag(wanted, seen, id)).collect(), recorded });
     }
     let bound = target.lb.eip().map(|eip| eip.eip_id.clone()).filter(|id| !id.is_empty());
     let ours = bound.as_ref().is_some_and(|id| target.allocated(id, seen.eips.get(id), &wanted.owner));
@@ -86,12 +87,12 @@ pub(super) fn plan(wanted: &Wanted, seen: &Seen, target: &Balancer, created: boo
     let mut steps = Vec::new();
     let recorded = match (&wanted.eip, bound) {
         (WantedEip::Existing(id), Some(bound)) if *id == bound => {
-            steps.extend(idle.and_then(|idle| release(wanted, idle)));
+            steps.extend(idle.and_then(|idle| release(wanted, seen, idle)));
             None
         }
         (WantedEip::Allocate(_), Some(bound)) => ours.then_some(bound),
         (WantedEip::None, None) => {
-            steps.extend(idle.and_then(|idle| release(wanted, idle)));
+            steps.extend(idle.and_then(|idle| release(wanted, seen, idle)));
             None
         }
         (WantedEip::None, Some(bound)) => {
@@ -99,7 +100,7 @@ pub(super) fn plan(wanted: &Wanted, seen: &Seen, target: &Balancer, created: boo
             let by_go = seen.eips.get(&bound).is_some_and(|eip| target.by_go(eip, &wanted.owner));
             if ours && !by_go {
                 steps.push(unbind(&bound, "the Service wants no public address any more"));
-                steps.extend(release(wanted, &bound));
+                steps.extend(release(wanted, seen, &bound));
             }
             None
         }
@@ -120,7 +121,7 @@ pub(super) fn plan(wanted: &Wanted, seen: &Seen, target: &Balancer, created: boo
             }
             steps.push(bind(id, "the Service wants it at"));
             let before = bound.as_deref().filter(|_| ours).or(idle).filter(|before| before != id);
-            steps.extend(before.and_then(|before| release(wanted, before)));
+            steps.extend(before.and_then(|before| release(wanted, seen, before)));
             None
         }
         (WantedEip::Allocate(option), None) => {
@@ -134,12 +135,21 @@ pub(super) fn plan(wanted: &Wanted, seen: &Seen, target: &Balancer, created: boo
             }
         }
     };
+    steps.extend(recorded.as_ref().and_then(|id| tag(wanted, seen, id)));
     Ok(EipPlan { steps, recorded })
+}
+
+/// Tags that say who pays, on an address we allocated: it is made without any.
+fn tag(wanted: &Wanted, seen: &Seen, id: &str) -> Option<Step> {
+    let owner = &wanted.owner;
+    let has = if id == NEW_EIP { &[][..] } else { seen.eip_tags.get(id)? };
+    let step = || Step::new(Action::TagPublicip(id.to_owned(), owner.tags()), id, "its tags are to say who pays");
+    owner.lacks_tags(has).then(step)
 }
 
 fn allocate(wanted: &Wanted, option: &EipOption, port_id: String, balancer: &str) -> Step {
     let new = NewPublicIp {
-        publicip: NewAddress { line: option.ip_type.clone(), alias: wanted.owner.short_name(), port_id },
+        publicip: NewAddress { line: option.ip_type.clone(), alias: wanted.owner.address_name(), port_id },
         bandwidth: bandwidth(wanted, option),
         enterprise_project_id: wanted.placement.enterprise_project.clone(),
     };
@@ -151,7 +161,18 @@ pub(super) fn unbind(id: &str, reason: &str) -> Step {
     Step::new(Action::UnbindPublicip(id.to_owned()), id, reason)
 }
 
-fn release(wanted: &Wanted, id: &str) -> Option<Step> {
-    let step = Step::new(Action::DeletePublicip(id.to_owned()), id, "it was allocated for this Service");
-    (!wanted.keep_eip).then_some(step)
+/// An address of ours that nobody wants any more.
+fn release(wanted: &Wanted, seen: &Seen, id: &str) -> Option<Step> {
+    if wanted.keep_eip {
+        return leave(&wanted.owner, seen.eips.get(id), id);
+    }
+    Some(Step::new(Action::DeletePublicip(id.to_owned()), id, "it was allocated for this Service"))
+}
+
+/// An address of ours that is kept goes on counting as its tenant's: its name tells, for soon nothing else does.
+pub(super) fn leave(owner: &Owner, detail: Option<&PublicIp>, id: &str) -> Option<Step> {
+    let says_so = detail.and_then(mark_of).is_some_and(|mark| mark.is_of(&owner.tenant));
+    let name = || Action::NamePublicip(id.to_owned(), owner.address_name());
+    let step = || Step::new(name(), id, "it is kept, and is to say whose it is");
+    (!owner.tenant.is_empty() && !says_so).then(step)
 }

@@ -12,6 +12,12 @@ use crate::api::elb::Tag;
 const LONGEST: usize = 255;
 /// Longest value of a tag.
 const LONGEST_TAG: usize = 43;
+/// How short names begin.
+const SHORT: &str = "k8s-";
+/// Characters of a digest.
+const DIGEST: usize = 32;
+/// Longest name of a tenant in the name of a public address, which has 64 characters.
+const LONGEST_TENANT: usize = 64 - SHORT.len() - DIGEST - 1;
 const TAG_CLUSTER: &str = "k8s-cluster-id";
 const TAG_SERVICE: &str = "k8s-service-uid";
 const TENANT_WORD: &str = "tenant=";
@@ -107,7 +113,18 @@ impl Owner {
 
     /// Name of what has little room and no description: IP groups, public addresses and bandwidths.
     pub fn short_name(&self) -> String {
-        format!("k8s-{}", self.digest())
+        format!("{SHORT}{}", self.digest())
+    }
+
+    /// Name of a public address and of its bandwidth. It may outlive the load balancer it was allocated for, so it tells the tenant, too.
+    pub fn address_name(&self) -> String {
+        let name = self.short_name();
+        if self.tenant.is_empty() { name } else { format!("{name}-{}", short_tenant(&self.tenant)) }
+    }
+
+    /// Whether a public address of this name was allocated for this Service.
+    pub fn is_of_address(&self, mark: AddressMark<'_>) -> bool {
+        mark.digest == self.digest() && (mark.tenant.is_empty() || mark.is_of(&self.tenant))
     }
 
     /// The name of the bandwidth of a public address the Go provider allocated.
@@ -176,6 +193,37 @@ impl Owner {
             Claim::Unmarked if name == self.balancer_name() => Claim::Ours,
             claim => claim,
         }
+    }
+}
+
+/// What the name of a public address of ours says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressMark<'a> {
+    /// [`Owner::digest`] of the Service it was allocated for.
+    pub digest: &'a str,
+    tenant: &'a str,
+}
+
+impl<'a> AddressMark<'a> {
+    /// `None`: it is no name that we give.
+    pub fn read(name: &'a str) -> Option<Self> {
+        let (digest, tenant) = name.strip_prefix(SHORT)?.split_at_checked(DIGEST)?;
+        let tenant = if tenant.is_empty() { tenant } else { tenant.strip_prefix('-')? };
+        digest.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(Self { digest, tenant })
+    }
+
+    /// Whether it names this tenant; the empty one when it names none.
+    pub fn is_of(&self, tenant: &str) -> bool {
+        self.tenant == short_tenant(tenant)
+    }
+}
+
+/// A tenant's name in the little room that the digest leaves.
+fn short_tenant(name: &str) -> String {
+    if name.len() <= LONGEST_TENANT {
+        name.to_owned()
+    } else {
+        hex::encode(&Sha256::digest(name)[..LONGEST_TENANT / 2])
     }
 }
 

@@ -7,7 +7,7 @@ use cloud_provider_api::error::Reason;
 
 use super::{
     PortKey, Refusal,
-    eip::unbind,
+    eip::{leave, unbind},
     owner::{Claim, Owner},
     record::{EIP_NEW, Record},
     seen::{Balancer, Seen},
@@ -53,7 +53,11 @@ pub(super) fn of_balancer(
         refuse_others(owner, balancer)?;
     }
     let bound = lb.eip().map(|eip| eip.eip_id.as_str()).filter(|id| !id.is_empty() && Some(*id) != moved);
-    if let Some(id) = bound.filter(|id| !keep_eip && balancer.allocated(id, eips.get(*id), owner)) {
+    let bound = bound.filter(|id| balancer.allocated(id, eips.get(*id), owner));
+    let idle = balancer.idle_eip(eips).filter(|id| Some(*id) != moved);
+    if keep_eip {
+        steps.extend(bound.into_iter().chain(idle).filter_map(|id| leave(owner, eips.get(id), id)));
+    } else if let Some(id) = bound {
         let record = Record::read(&lb.description);
         let marked = eips.get(id).is_some_and(|eip| super::seen::is_marked(eip, owner));
         if balancer.owned && record.eip.as_deref() == Some(EIP_NEW) && !marked {
@@ -69,7 +73,7 @@ pub(super) fn of_balancer(
         steps.push(unbind(id, "it is released"));
         steps.push(Step::new(Action::DeletePublicip(id.to_owned()), id, "it was allocated for this Service"));
     }
-    if let Some(id) = balancer.idle_eip(eips).filter(|id| !keep_eip && Some(*id) != moved) {
+    if let Some(id) = idle.filter(|_| !keep_eip) {
         steps.push(Step::new(Action::DeletePublicip(id.to_owned()), id, "it was allocated for this Service"));
     }
     if balancer.owned {

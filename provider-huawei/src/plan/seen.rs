@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::owner::Owner;
+use super::owner::{AddressMark, Owner};
 use crate::api::{
     eip::PublicIp,
-    elb::{IpGroup, Listener, LoadBalancer, Member, Monitor, Pool},
+    elb::{IpGroup, Listener, LoadBalancer, Member, Monitor, Pool, Tag},
 };
 
 /// A load balancer with all that hangs on it.
@@ -36,6 +36,8 @@ pub struct Seen {
     pub ip_groups: Vec<IpGroup>,
     /// Public addresses by id, those that had to be looked at.
     pub eips: BTreeMap<String, PublicIp>,
+    /// Tags of public addresses by their id, those that have to say who pays.
+    pub eip_tags: BTreeMap<String, Vec<Tag>>,
 }
 
 impl Balancer {
@@ -96,8 +98,12 @@ impl Balancer {
     }
 }
 
+/// What a public address says of whom it was allocated for. Its own name may be a later one than its bandwidth's.
+pub fn mark_of(eip: &PublicIp) -> Option<AddressMark<'_>> {
+    AddressMark::read(&eip.alias).or_else(|| AddressMark::read(&eip.bandwidth_name))
+}
+
 /// Whether a public address says that it was allocated for this Service.
 pub fn is_marked(eip: &PublicIp, owner: &Owner) -> bool {
-    let name = owner.short_name();
-    eip.alias == name || eip.bandwidth_name == name
+    mark_of(eip).is_some_and(|mark| owner.is_of_address(mark))
 }

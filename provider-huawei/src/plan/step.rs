@@ -93,6 +93,10 @@ pub enum Action {
     BindPublicip(String, String),
     /// Unbinds a public address.
     UnbindPublicip(String),
+    /// Names a public address.
+    NamePublicip(String, String),
+    /// Puts tags on a public address.
+    TagPublicip(String, Vec<Tag>),
     /// Releases a public address.
     DeletePublicip(String),
     /// Makes DNAT rules.
@@ -129,7 +133,8 @@ impl Action {
             Self::UpdateListener(..) => "UpdateListener",
             Self::DeleteListenerForce(_) => "DeleteListenerForce",
             Self::CreatePublicip(_) => "CreatePublicip",
-            Self::BindPublicip(..) | Self::UnbindPublicip(_) => "UpdatePublicip",
+            Self::BindPublicip(..) | Self::UnbindPublicip(_) | Self::NamePublicip(..) => "UpdatePublicip",
+            Self::TagPublicip(..) => "BatchCreatePublicipTags",
             Self::DeletePublicip(_) => "DeletePublicip",
             Self::BatchCreateDnatRules(_) => "BatchCreateNatGatewayDnatRules",
             Self::UpdateDnatRule(..) => "UpdateNatGatewayDnatRule",
@@ -198,7 +203,7 @@ impl Action {
                 made.fill(id);
                 change.description.as_mut().into_iter().for_each(|text| made.fill(text));
             }
-            Self::TagLoadBalancer(id, _) => made.fill(id),
+            Self::TagLoadBalancer(id, _) | Self::TagPublicip(id, _) => made.fill(id),
             Self::CreatePool(_, new) => made.fill(&mut new.loadbalancer_id),
             Self::BatchCreateMembers(pool, _)
             | Self::BatchUpdateMembers(pool, _)

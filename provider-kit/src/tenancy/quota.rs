@@ -4,7 +4,7 @@
 //! something is being made counts from the moment it was let pass, for a while.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -69,26 +69,64 @@ impl Tenant {
     }
 }
 
+/// What a tenant has of something by the cloud's record, by the Service it was made for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Have {
+    serving: BTreeSet<String>,
+    kept: BTreeMap<String, usize>,
+}
+
+impl Have {
+    /// What serves the Service with this key. One that has it may be given another in its place. A second one that does counts as kept.
+    pub fn serves(&mut self, key: impl Into<String>) {
+        let key = key.into();
+        if !self.serving.insert(key.clone()) {
+            self.is_kept(key);
+        }
+    }
+
+    /// What was made for the Service with this key, or is known by this id, and serves nobody.
+    pub fn is_kept(&mut self, key: impl Into<String>) {
+        *self.kept.entry(key.into()).or_default() += 1;
+    }
+
+    fn count(&self) -> usize {
+        self.serving.len() + self.kept.values().sum::<usize>()
+    }
+
+    fn kept_of(&self, key: &str) -> usize {
+        self.kept.get(key).copied().unwrap_or_default()
+    }
+}
+
+impl<K: Into<String>> FromIterator<K> for Have {
+    /// Of what serves these Services, one each.
+    fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
+        Self { serving: keys.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+}
+
+/// What is being made for a Service.
+#[derive(Clone, Copy, Debug)]
+struct Making {
+    since: Instant,
+    /// How many of those made before were kept then.
+    kept: usize,
+}
+
 /// What is being made for the tenants of an account.
 #[derive(Debug, Default)]
 pub struct Quotas {
-    making: Mutex<HashMap<(String, Counted), HashMap<String, Instant>>>,
+    making: Mutex<HashMap<(String, Counted), HashMap<String, Making>>>,
 }
 
 impl Quotas {
-    /// Lets one more of each pass for the Service with this key, if the tenant may have one more of all of them. With each go the
-    /// keys of what is there already, by the cloud's record: that of a Service for each Service that has one, and one for each that
-    /// is no Service's any more.
+    /// Lets one more of each pass for the Service with this key, if the tenant may have one more of all of them. With each goes what is
+    /// there already.
     ///
     /// # Errors
     /// `QUOTA_EXHAUSTED`, with the limit and the count. Then nothing counts that did not count before.
-    pub fn take(
-        &self,
-        provider: &'static str,
-        tenant: &Tenant,
-        wanted: &[(Counted, BTreeSet<String>)],
-        key: &str,
-    ) -> Result<()> {
+    pub fn take(&self, provider: &'static str, tenant: &Tenant, wanted: &[(Counted, Have)], key: &str) -> Result<()> {
         let mut taken = Vec::new();
         for (counted, have) in wanted {
             match self.take_one(tenant, *counted, have, key) {
@@ -106,26 +144,21 @@ impl Quotas {
     }
 
     /// Whether it counts from now on, and did not before; else how many there are.
-    fn take_one(
-        &self,
-        tenant: &Tenant,
-        counted: Counted,
-        have: &BTreeSet<String>,
-        key: &str,
-    ) -> std::result::Result<bool, usize> {
+    fn take_one(&self, tenant: &Tenant, counted: Counted, have: &Have, key: &str) -> std::result::Result<bool, usize> {
         let Some(most) = counted.most(tenant) else { return Ok(false) };
         let now = Instant::now();
         let mut all = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let making = all.entry((tenant.name.clone(), counted)).or_default();
-        making.retain(|key, since| now < *since + SETTLE && !have.contains(key));
-        if have.contains(key) || making.contains_key(key) {
+        let shows = |key: &str, made: &Making| have.serving.contains(key) || have.kept_of(key) > made.kept;
+        making.retain(|key, made| now < made.since + SETTLE && !shows(key, made));
+        if have.serving.contains(key) || making.contains_key(key) {
             return Ok(false);
         }
-        let count = have.len() + making.len();
+        let count = have.count() + making.len();
         if count >= most as usize {
             return Err(count);
         }
-        making.insert(key.to_owned(), now);
+        making.insert(key.to_owned(), Making { since: now, kept: have.kept_of(key) });
         Ok(true)
     }
 
@@ -136,7 +169,8 @@ impl Quotas {
         }
     }
 
-    fn give_back_one(&self, tenant: &Tenant, counted: Counted, key: &str) {
+    /// The same of one thing, while others go on counting.
+    pub fn give_back_one(&self, tenant: &Tenant, counted: Counted, key: &str) {
         let mut all = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(making) = all.get_mut(&(tenant.name.clone(), counted)) {
             making.remove(key);
@@ -155,8 +189,7 @@ mod tests {
     }
 
     fn take(quotas: &Quotas, tenant: &Tenant, have: &[&str], key: &str) -> bool {
-        let have = have.iter().map(ToString::to_string).collect();
-        quotas.take("mock", tenant, &[(WHAT, have)], key).is_ok()
+        quotas.take("mock", tenant, &[(WHAT, have.iter().copied().collect())], key).is_ok()
     }
 
     #[tokio::test(start_paused = true)]
@@ -181,6 +214,27 @@ mod tests {
         assert!(take(&quotas, &tenant, &["two", "three"], "three"), "beyond the limit already, and not for it");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_counts_and_gives_no_right_to_another() {
+        let (quotas, tenant) = (Quotas::default(), tenant("a", Some(2)));
+        let take = |have: &Have, key: &str| quotas.take("mock", &tenant, &[(WHAT, have.clone())], key).is_ok();
+        let mut have = Have::default();
+        assert!(take(&have, "one"));
+        have.is_kept("one");
+        assert!(take(&have, "two"), "it shows, and counts once");
+        quotas.give_back(&tenant, "two");
+        assert!(take(&have, "one"), "another for the same Service");
+        assert!(take(&have, "one"), "which is still being made");
+        assert!(!take(&have, "two"), "and counts beside the first");
+        have.is_kept("one");
+        assert!(!take(&have, "one"), "both show, and are kept");
+        let mut twice = Have::default();
+        twice.serves("one");
+        twice.serves("one");
+        assert!(!take(&twice, "two"), "each counts");
+        assert!(take(&twice, "one"), "one may take the place of another");
+    }
+
     #[test]
     fn tenants_do_not_count_against_each_other() {
         let quotas = Quotas::default();
@@ -196,7 +250,7 @@ mod tests {
     async fn all_of_what_is_wanted_passes_or_nothing() {
         let quotas = Quotas::default();
         let tenant = Tenant { max_public_addresses: Some(0), ..tenant("a", Some(1)) };
-        let both = [(WHAT, BTreeSet::new()), (Counted::PublicAddresses, BTreeSet::new())];
+        let both = [(WHAT, Have::default()), (Counted::PublicAddresses, Have::default())];
         let error = quotas.take("mock", &tenant, &both, "one").unwrap_err();
         assert!(error.message().contains("may have 0 public addresses and has 0"), "{}", error.message());
         assert!(take(&quotas, &tenant, &[], "two"), "the refused one does not count");

@@ -20,6 +20,7 @@ pub mod server;
 mod sign;
 pub mod state;
 mod swr;
+pub mod tags;
 mod vpc;
 
 use std::time::Duration;

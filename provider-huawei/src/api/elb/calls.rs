@@ -24,13 +24,13 @@ use crate::{
 const STYLE: Style = Style::Marker { marker: "marker", size: "limit", limit: 2000 };
 
 #[derive(Serialize)]
-pub(super) struct TagsBody<'a> {
+pub(in crate::api) struct TagsBody<'a> {
     action: &'static str,
     tags: &'a [Tag],
 }
 
 impl<'a> TagsBody<'a> {
-    pub(super) fn create(tags: &'a [Tag]) -> Self {
+    pub(in crate::api) fn create(tags: &'a [Tag]) -> Self {
         Self { action: "create", tags }
     }
 }

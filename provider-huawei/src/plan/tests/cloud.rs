@@ -10,7 +10,7 @@ use super::super::{
 };
 use crate::api::{
     eip::PublicIp,
-    elb::{BoundEip, Id, IpGroup, Listener, ListenerChange, LoadBalancer, Member, Monitor, Pool},
+    elb::{BoundEip, Id, IpGroup, Listener, ListenerChange, LoadBalancer, Member, Monitor, Pool, Tag},
 };
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,7 @@ pub(super) struct World {
     pub(super) balancers: BTreeMap<String, Balancer>,
     pub(super) groups: BTreeMap<String, IpGroup>,
     pub(super) eips: BTreeMap<String, PublicIp>,
+    pub(super) eip_tags: BTreeMap<String, Vec<Tag>>,
     next: u32,
 }
 
@@ -34,7 +35,7 @@ impl World {
             owner.claim_balancer(&lb.name, &lb.description, &lb.tags) == Claim::Ours
         };
         let as_owned = |balancer: &Balancer| Balancer { owned: true, ..balancer.clone() };
-        let mut seen = Seen { eips: self.eips.clone(), ..Seen::default() };
+        let mut seen = Seen { eips: self.eips.clone(), eip_tags: self.eip_tags.clone(), ..Seen::default() };
         for balancer in self.balancers.values().filter(ours) {
             let fits = existing.is_none() && balancer.lb.guaranteed == Some(dedicated);
             if fits { seen.target = Some(as_owned(balancer)) } else { seen.leftovers.push(as_owned(balancer)) }
@@ -280,6 +281,11 @@ impl World {
                 self.bind(port.strip_prefix("port of ").expect("a port"), &id);
             }
             Action::UnbindPublicip(id) => self.unbind(&id),
+            Action::NamePublicip(id, name) => self.eips.get_mut(&id).unwrap().alias = name,
+            Action::TagPublicip(id, tags) => {
+                assert!(self.eips.contains_key(&id), "{id} is not there");
+                self.eip_tags.insert(id, tags);
+            }
             Action::DeletePublicip(id) => {
                 assert!(self.eips[&id].port_id.is_empty(), "the address is bound");
                 self.eips.remove(&id).unwrap();
@@ -293,6 +299,7 @@ impl World {
     pub(super) fn add_eip(&mut self, bandwidth_name: String) -> String {
         let id = self.id("eip");
         self.eips.insert(id.clone(), PublicIp { id: id.clone(), bandwidth_name, ..PublicIp::default() });
+        self.eip_tags.insert(id.clone(), Vec::new());
         id
     }
 

@@ -29,8 +29,10 @@ fn shape(world: &World) -> Vec<String> {
         }
     }
     lines.extend(world.groups.values().map(|group| format!("group {:?}", group.ip_list)));
-    lines
-        .extend(world.eips.values().map(|eip| format!("eip {} bound {}", eip.bandwidth_name, !eip.port_id.is_empty())));
+    for (id, eip) in &world.eips {
+        let bound = !eip.port_id.is_empty();
+        lines.push(format!("eip {}{} bound {bound} {:?}", eip.alias, eip.bandwidth_name, world.eip_tags.get(id)));
+    }
     lines.sort();
     lines
 }
@@ -79,7 +81,20 @@ fn lives() -> Vec<(&'static str, Service, Service)> {
     };
     let shared = Service::new(SHARED).with(&[EIP]).change(ranges);
     let dedicated = Service::new(DEDICATED).with(&[EIP]);
+    let tenants = |service: &Service| {
+        service.clone().change(|s| {
+            s.owner.tenant = "b".to_owned();
+            s.owner.extra_tags = vec![("cost-center".to_owned(), "4711".to_owned())];
+        })
+    };
+    let (of_tenant, pays) = (tenants(&dedicated), |s: &mut Service| s.owner.extra_tags[0].1 = "4712".to_owned());
     vec![
+        (
+            "a tenant's",
+            tenants(&shared),
+            tenants(&shared).without("eip-auto-create-option").with(&[("keep-eip", "true")]),
+        ),
+        ("another who pays", of_tenant.clone(), of_tenant.change(pays)),
         ("shared", shared.clone(), shared.clone().with(&[("x-forwarded-host", "true")]).change(more)),
         ("dedicated", dedicated.clone(), dedicated.clone().with(&[("lb-algorithm", "SOURCE_IP")]).change(more)),
         ("another class", shared, dedicated),
@@ -125,5 +140,21 @@ fn removal_of_what_was_half_made_leaves_nothing() {
             run(|world| service.removal(world), &mut world, None);
             assert_eq!(shape(&world), Vec::<String>::new(), "{what}, made {upto} steps of it");
         }
+    }
+}
+
+#[test]
+fn removal_that_keeps_an_address_goes_on_where_it_stopped_and_leaves_it_named() {
+    for class in [SHARED, DEDICATED] {
+        let service = Service::new(class).with(&[EIP, ("keep-eip", "true")]);
+        let service = service.change(|s| s.owner.tenant = "b".to_owned());
+        let mut begin = World::default();
+        service.ensure(&mut begin);
+        begin.eips.values_mut().for_each(|eip| (eip.alias.clear(), eip.bandwidth_name.clear()).0);
+        check("kept", &begin, |world| service.removal(world));
+        let mut end = begin.clone();
+        run(|world| service.removal(world), &mut end, None);
+        let names: Vec<&str> = end.eips.values().map(|eip| eip.alias.as_str()).collect();
+        assert_eq!(names, [service.owner.address_name()]);
     }
 }

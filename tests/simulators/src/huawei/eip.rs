@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     State, errors,
-    network::{Bandwidth, Port, PublicIp, Tag},
+    network::{Bandwidth, Port, PublicIp},
+    tags::{self, Tag},
     vpc::PAGE,
 };
 use crate::engine::{Answer, Call, Problem, Reply, Route, Service, later, paging};
@@ -17,8 +18,6 @@ type C<'a> = Call<'a, State>;
 const KINDS: [&str; 4] = ["5_bgp", "5_sbgp", "5_gray", "5_youdongyun"];
 /// Most Mbit/s.
 const SIZE: u32 = 2000;
-/// Most tags.
-const TAGS: usize = 20;
 
 pub(super) fn service() -> Service<State> {
     Service::new("eip", errors::vpc)
@@ -298,8 +297,8 @@ fn tag(call: &mut C<'_>) -> Reply {
         "delete" => {}
         other => return Err(invalid("action", format!("{other} is neither create nor delete"))),
     }
-    if all.len() > TAGS {
-        return Err(invalid("tags", format!("{} tags are more than {TAGS}", all.len())));
+    if let Some(fault) = tags::fault(&all) {
+        return Err(invalid("tags", fault));
     }
     if let Some(publicip) = call.state.publicips.change(call.now, &publicip.id) {
         publicip.tags = all;

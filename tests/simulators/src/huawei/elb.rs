@@ -41,7 +41,7 @@ pub use self::{
     certificates::Certificate,
     ip_groups::{IpGroup, IpRange},
     listeners::{IpGroupRef, Listener},
-    load_balancers::{LoadBalancer, Tag},
+    load_balancers::LoadBalancer,
     members::Member,
     monitors::Monitor,
     network::{Bound, Network, Nic, Plug, Subnet},
@@ -49,6 +49,7 @@ pub use self::{
     tree::{ListenerTree, LoadBalancerTree, MemberTree, PoolTree},
     whitelists::Whitelist,
 };
+pub use super::tags::Tag;
 use crate::engine::{Problem, Table};
 
 /// Fields of an object as they stand in a body.

@@ -6,6 +6,8 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::tags::Tag;
+
 /// A VPC.
 #[derive(Clone, Debug, Serialize)]
 pub struct Vpc {
@@ -243,17 +245,6 @@ pub struct Bandwidth {
     pub share_type: String,
     /// `bandwidth` or `traffic`.
     pub charge_mode: String,
-}
-
-/// A tag.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tag {
-    /// Its key.
-    pub key: String,
-    /// Its value.
-    #[serde(default)]
-    pub value: String,
 }
 
 fn as_text<T: std::fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

@@ -133,3 +133,35 @@ async fn what_an_address_cannot_be_made_of_is_refused() {
     assert_eq!(create(&client, None).await.refusal(), (409, "VPC.0532".to_owned()));
     assert_eq!(cloud.look(|cloud| cloud.publicips.len()), 1);
 }
+
+#[tokio::test]
+async fn an_address_has_such_tags_as_load_balancers_have() {
+    let cloud = cloud().await;
+    let client = Client::of(&cloud);
+    let id = id(create(&client, None).await);
+    let path = format!("/v2.0/P/publicips/{id}/tags");
+    let tag = |key: &str, value: &str| json!({ "key": key, "value": value });
+    let act = async |action: &str, tags: Vec<Value>| {
+        client.post(&format!("{path}/action"), json!({ "action": action, "tags": tags })).await.status
+    };
+    let tags = async || client.get(&path).await.ok()["tags"].clone();
+    let pays = |value: &str| tag("cost-center", value);
+    assert_eq!(act("create", vec![pays("4711"), tag("k8s-tenant", "b")]).await, 204);
+    assert_eq!(act("create", vec![pays("4712")]).await, 204);
+    assert_eq!(tags().await, json!([tag("k8s-tenant", "b"), pays("4712")]));
+    let many = (0..19).map(|n| tag(&format!("key-{n}"), "")).collect();
+    for (what, action, wrong) in [
+        ("no key", "create", vec![tag("", "x")]),
+        ("a long key", "create", vec![tag(&"k".repeat(37), "x")]),
+        ("a long value", "create", vec![tag("k", &"v".repeat(44))]),
+        ("a character that no tag has", "create", vec![tag("k", "a/b")]),
+        ("a key twice", "create", vec![tag("k", "1"), tag("k", "2")]),
+        ("more than twenty", "create", many),
+        ("another action", "set", vec![tag("k", "1")]),
+        ("another field", "create", vec![json!({ "key": "k", "value": "1", "color": "red" })]),
+    ] {
+        assert_eq!(act(action, wrong).await, 400, "{what}");
+    }
+    assert_eq!(act("delete", vec![pays("")]).await, 204);
+    assert_eq!(tags().await, json!([tag("k8s-tenant", "b")]));
+}

@@ -65,8 +65,12 @@ async fn a_hostile_tenant_reaches_nothing_of_anothers_on_baidu_ai_cloud() -> Res
     let free = text(&seeded["eips"][0])?;
     let balancer = text(&web.balancer["blbId"])?;
     let name = text(&web.balancer["name"])?;
-    let tags = web.balancer["tags"].to_string();
-    anyhow::ensure!(tags.contains("cost-center") && tags.contains("4711"), "{tags}");
+    let eips: Vec<Value> = tenants.cloud.simulator().objects("/eips").await?;
+    let eip = eips.iter().find(|eip| eip.to_string().contains(&web.address)).context("its address")?;
+    for tags in [&web.balancer["tags"], &eip["tags"]] {
+        let tags = tags.to_string();
+        anyhow::ensure!(tags.contains("cost-center") && tags.contains("4711"), "{tags}");
+    }
 
     let (not_yours, remedy) = ("is none that tenant \"b\" may use", "tenants.b.uses");
     let refusal = [not_yours, remedy];

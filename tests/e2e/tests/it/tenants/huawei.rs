@@ -25,7 +25,7 @@ const NO_ADDRESS: &str = "203.0.113.77";
 
 fn access() -> String {
     format!(
-        "  a: {{ account: default, uses: [{GATEWAY_OF_A}] }}
+        "  a: {{ account: default, uses: [{GATEWAY_OF_A}], tags: {{ cost-center: '4711' }} }}
   b:
     account: default
     loadBalancerClasses: [shared, dnat]
@@ -58,11 +58,11 @@ fn text(value: &Value) -> Result<String> {
     value.as_str().map(str::to_owned).with_context(|| format!("{value} is no text"))
 }
 
-/// The id of the public address.
-async fn eip_of(tenants: &Tenants, address: &str) -> Result<String> {
+/// The public address, as the cloud has it.
+async fn eip_of(tenants: &Tenants, address: &str) -> Result<Value> {
     let all: Vec<Value> = tenants.cloud.simulator().objects("/publicips").await?;
-    let found = all.iter().find(|eip| eip.to_string().contains(&format!("\"{address}\"")));
-    text(&found.with_context(|| format!("{address} is not in {all:?}"))?["id"])
+    let found = all.iter().find(|eip| eip["public_ip_address"] == address);
+    found.cloned().with_context(|| format!("{address} is not in {all:?}"))
 }
 
 #[tokio::test]
@@ -81,6 +81,11 @@ async fn a_hostile_tenant_reaches_nothing_of_anothers_on_huawei_cloud() -> Resul
     let platform = tenants.made(NOBODYS, "platform").await?;
     let (balancer, nobodys) = (text(&web.balancer["id"])?, text(&platform.balancer["id"])?);
     let (eip_of_a, eip_of_nobody) = (eip_of(&tenants, &web.address).await?, eip_of(&tenants, &platform.address).await?);
+    for tags in [&web.balancer["fields"]["tags"], &eip_of_a["tags"]] {
+        let tags = tags.to_string();
+        anyhow::ensure!(tags.contains("cost-center") && tags.contains("4711"), "{tags}");
+    }
+    let (eip_of_a, eip_of_nobody) = (text(&eip_of_a["id"])?, text(&eip_of_nobody["id"])?);
 
     let (not_yours, remedy) = ("is none that tenant \"b\" may use", "tenants.b.uses");
     let told = |of: &'static str| [of, not_yours, remedy];

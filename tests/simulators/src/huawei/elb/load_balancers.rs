@@ -12,10 +12,10 @@ use super::{
     network::show_bound,
     refusals::{check_one_of, check_text, conflict, invalid, missing},
 };
-use crate::engine::{Problem, later};
-
-/// Most tags of an object.
-const TAGS: usize = 20;
+use crate::{
+    engine::{Problem, later},
+    huawei::tags::{self, Tag},
+};
 
 /// What v3 can change of a load balancer.
 const CHANGEABLE: &[&str] = &[
@@ -60,17 +60,6 @@ pub struct LoadBalancer {
     pub created_at: Timestamp,
     /// When it was changed.
     pub updated_at: Timestamp,
-}
-
-/// A tag.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tag {
-    /// At most 36 characters, not empty.
-    pub key: String,
-    /// At most 43 characters.
-    #[serde(default)]
-    pub value: String,
 }
 
 /// Fields of a load balancer that are read back as they were written.
@@ -535,20 +524,5 @@ fn check(fields: &LoadBalancerFields) -> Result<(), Problem> {
 
 /// That an object may have such tags.
 pub(super) fn check_tags(tags: &[Tag]) -> Result<(), Problem> {
-    if tags.len() > TAGS {
-        return Err(invalid("tags", format!("there are more than {TAGS}")));
-    }
-    for (place, tag) in tags.iter().enumerate() {
-        if tag.key.is_empty() || tag.key.chars().count() > 36 || tag.value.chars().count() > 43 {
-            return Err(invalid("tags", format!("'{}' is too short or too long", tag.key)));
-        }
-        let allowed = |c: char| c.is_alphanumeric() || "_-.@".contains(c);
-        if let Some(bad) = tag.key.chars().chain(tag.value.chars()).find(|c| !allowed(*c)) {
-            return Err(invalid("tags", format!("'{bad}' cannot stand in a tag")));
-        }
-        if tags[..place].iter().any(|other| other.key == tag.key) {
-            return Err(invalid("tags", format!("the key '{}' repeats", tag.key)));
-        }
-    }
-    Ok(())
+    tags::fault(tags).map_or(Ok(()), |fault| Err(invalid("tags", fault)))
 }
