@@ -24,6 +24,8 @@ pub struct NewLoadBalancer {
     pub address: Option<Ipv4Addr>,
     /// Most load balancers its tenant may have. Absent: as the scenario says.
     pub limit: Option<u32>,
+    /// Most public addresses its tenant may have, of which each load balancer has one. Absent: no limit.
+    pub addresses: Option<u32>,
 }
 
 impl Cloud {
@@ -187,6 +189,7 @@ impl Cloud {
                 service: first.service.clone(),
                 address: None,
                 limit: None,
+                addresses: None,
             };
             state.create_load_balancer(new)
         })
@@ -211,7 +214,7 @@ impl State {
     }
 
     fn create_load_balancer(&mut self, new: NewLoadBalancer) -> Result<LoadBalancer, CloudError> {
-        self.check_quota(&new.owner, new.limit)?;
+        self.check_quotas(&new)?;
         let address = self.address_for(&new)?;
         let number = self.world.next_number();
         let settings = self.scenario.load_balancers;
@@ -237,15 +240,20 @@ impl State {
         Ok(object)
     }
 
-    fn check_quota(&self, owner: &Owner, limit: Option<u32>) -> Result<(), CloudError> {
-        let Some(limit) = limit.or(self.scenario.load_balancers.quota) else { return Ok(()) };
-        let used = self.world.load_balancers().filter(|object| object.owner.tenant == owner.tenant).count();
-        if used < usize::try_from(limit).unwrap_or(usize::MAX) {
-            return Ok(());
+    fn check_quotas(&self, new: &NewLoadBalancer) -> Result<(), CloudError> {
+        let limits =
+            [("load-balancers", new.limit.or(self.scenario.load_balancers.quota)), ("public-addresses", new.addresses)];
+        let tenant = &new.owner.tenant;
+        let used = self.world.load_balancers().filter(|object| object.owner.tenant == *tenant).count();
+        for (quota, limit) in limits {
+            let Some(limit) = limit.filter(|limit| used >= usize::try_from(*limit).unwrap_or(usize::MAX)) else {
+                continue;
+            };
+            let account = self.scenario.account().id;
+            let subject = if tenant.is_empty() { account } else { format!("{account}/{tenant}") };
+            return Err(CloudError::Quota { quota, subject, limit });
         }
-        let account = self.scenario.account().id;
-        let subject = if owner.tenant.is_empty() { account } else { format!("{account}/{}", owner.tenant) };
-        Err(CloudError::Quota { quota: "load-balancers", subject, limit })
+        Ok(())
     }
 
     fn address_for(&self, new: &NewLoadBalancer) -> Result<Ipv4Addr, CloudError> {

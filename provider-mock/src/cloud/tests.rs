@@ -40,6 +40,7 @@ fn new_load_balancer(service: &str) -> NewLoadBalancer {
         service: service.to_owned(),
         address: None,
         limit: None,
+        addresses: None,
     }
 }
 
@@ -234,6 +235,15 @@ fn a_quota_is_a_limit_and_a_place_is_free_again() {
         cloud.create_load_balancer(new)
     };
     assert_eq!([blue("a").is_ok(), blue("b").is_ok(), blue("c").is_ok()], [true, true, false]);
+    let red = |service: &str| {
+        let mut new = new_load_balancer(service);
+        new.owner.tenant = "red".to_owned();
+        (new.limit, new.addresses) = (Some(2), Some(1));
+        cloud.create_load_balancer(new)
+    };
+    assert!(red("a").is_ok());
+    let full = CloudError::Quota { quota: "public-addresses", subject: "mock-account/red".to_owned(), limit: 1 };
+    assert_eq!(red("b").unwrap_err(), full);
     cloud.delete_load_balancer(&first.id);
     assert!(cloud.create_load_balancer(new_load_balancer("b")).is_ok());
 }

@@ -221,6 +221,7 @@ impl MockProvider {
             service: change.service.clone(),
             address: change.address,
             limit: change.limit,
+            addresses: change.addresses,
         };
         let create = |cloud: &Cloud| cloud.create_load_balancer(new);
         Ok(self.call(Operation::CreateLoadBalancer, service, create).await??)

@@ -127,8 +127,8 @@ async fn a_caller_has_the_clusters_tenants_and_limits_of_the_access_file() {
     let folder = tempfile::tempdir().unwrap();
     let uid = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(folder.path()).unwrap());
     let access = format!(
-        "{{callers: [{{uid: {uid}, clusters: [cluster-1], defaultTenant: shared, tenants: [team-a]}}], \
-         tenants: {{shared: {{}}, team-a: {{maxLoadBalancers: 1}}}}}}"
+        "{{callers: [{{uid: {uid}, clusters: [cluster-1], defaultTenant: shared, tenants: [team-a, team-c]}}], \
+         tenants: {{shared: {{}}, team-a: {{maxLoadBalancers: 1}}, team-c: {{maxPublicAddresses: 1}}}}}}"
     );
     let file = folder.path().join("access.yaml");
     std::fs::write(&file, access).unwrap();
@@ -142,7 +142,7 @@ async fn a_caller_has_the_clusters_tenants_and_limits_of_the_access_file() {
     let channel = Channel::new(&running.endpoints()[0], &ConnectOptions::default()).unwrap();
     let response = IdentityClient::new(channel.clone()).handshake(hello()).await.unwrap().into_inner();
     assert!(response.capabilities().any(|capability| capability == v1::Capability::Tenants));
-    assert_eq!(response.tenants, ["team-a"]);
+    assert_eq!(response.tenants, ["team-a", "team-c"]);
 
     let ensure = async |service: &str, tenant: &str, cluster: &str| {
         let mut request = ensure_request(service);
@@ -155,9 +155,11 @@ async fn a_caller_has_the_clusters_tenants_and_limits_of_the_access_file() {
     assert_eq!(ensure("one", "", "cluster-1").await, Ok(()));
     assert_eq!(ensure("two", "team-a", "cluster-1").await, Ok(()));
     assert_eq!(ensure("three", "team-a", "cluster-1").await, Err("QUOTA_EXHAUSTED".to_owned()));
+    assert_eq!(ensure("three", "team-c", "cluster-1").await, Ok(()));
+    assert_eq!(ensure("four", "team-c", "cluster-1").await, Err("QUOTA_EXHAUSTED".to_owned()));
     assert_eq!(ensure("four", "team-b", "cluster-1").await, Err("TENANT_NOT_ALLOWED".to_owned()));
     assert_eq!(ensure("five", "", "cluster-2").await, Err("TENANT_NOT_ALLOWED".to_owned()));
     let mut tenants: Vec<_> = provider.cloud().load_balancers().into_iter().map(|object| object.owner.tenant).collect();
     tenants.sort();
-    assert_eq!(tenants, ["shared", "team-a"]);
+    assert_eq!(tenants, ["shared", "team-a", "team-c"]);
 }

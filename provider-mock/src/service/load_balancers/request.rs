@@ -21,6 +21,8 @@ pub(super) struct Change {
     pub(super) address: Option<Ipv4Addr>,
     /// Most load balancers of the tenant.
     pub(super) limit: Option<u32>,
+    /// Most public addresses of the tenant.
+    pub(super) addresses: Option<u32>,
     pub(super) wanted: Wanted,
 }
 
@@ -110,6 +112,7 @@ impl Change {
             service: key.service_name,
             address,
             limit: tenant.max_load_balancers,
+            addresses: tenant.max_public_addresses,
             wanted: Wanted { listeners, attributes, members: cloud.share_members(members), spec_hash },
         })
     }
