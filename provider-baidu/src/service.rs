@@ -9,7 +9,10 @@ mod routes;
 
 use std::sync::Arc;
 
-use provider_kit::{Call, Daemon, IdentityService, Kit, Profiles, Result, load_balancers::LoadBalancerService};
+use provider_kit::{
+    Call, Daemon, IdentityService, Kit, Profiles, Result, clusters::ClusterService,
+    load_balancers::LoadBalancerService, routes::RouteService,
+};
 
 pub(crate) use self::clusters::warn_of_managed_controller;
 use crate::accounts::Account;
@@ -34,8 +37,8 @@ impl Provider {
             .identity(IdentityService::new(self.0.kit.clone(), self.clone()))
             .instances(self.clone())
             .load_balancers(LoadBalancerService::new(self.0.kit.clone(), self.clone()))
-            .routes(self.clone())
-            .clusters(self.clone())
+            .routes(RouteService::new(self.0.kit.clone(), self.clone()))
+            .clusters(ClusterService(self.clone()))
             .registries(self)
     }
 

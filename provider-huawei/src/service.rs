@@ -10,7 +10,10 @@ mod security_groups;
 
 use std::sync::Arc;
 
-use provider_kit::{Call, Daemon, IdentityService, Kit, Result, load_balancers::LoadBalancerService};
+use provider_kit::{
+    Call, Daemon, IdentityService, Kit, Result, clusters::ClusterService, load_balancers::LoadBalancerService,
+    routes::RouteService,
+};
 
 pub(crate) use self::routes::RouteTables;
 use crate::{
@@ -45,8 +48,8 @@ impl Provider {
             .identity(IdentityService::new(self.0.kit.clone(), self.clone()))
             .instances(self.clone())
             .load_balancers(LoadBalancerService::new(self.0.kit.clone(), self.clone()))
-            .routes(self.clone())
-            .clusters(self.clone())
+            .routes(RouteService::new(self.0.kit.clone(), self.clone()))
+            .clusters(ClusterService(self.clone()))
             .registries(self)
     }
 

@@ -24,6 +24,7 @@ mod audit;
 mod caller;
 mod check;
 mod class;
+pub mod clusters;
 mod daemon;
 mod epoch;
 mod error;
@@ -40,10 +41,13 @@ mod profiles;
 mod rate;
 #[cfg(feature = "rest")]
 pub mod rest;
+pub mod routes;
 mod run;
 mod serve;
 mod status;
 pub mod tenancy;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod writes;
 
 pub use access::{Access, AccessSource};
@@ -58,7 +62,7 @@ pub use gate::code_name;
 pub use identity::{Describe, IdentityService, ProviderInfo, negotiate};
 pub use kit::Kit;
 pub use metrics::Metrics;
-pub use pages::{Batch, Listing, Paged, listing};
+pub use pages::{Batch, Listing, Paged, listing, whole};
 pub use probe::HealthArgs;
 pub use profiles::Profiles;
 pub use rate::Rate;

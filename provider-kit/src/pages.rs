@@ -9,7 +9,7 @@ use cloud_provider_api::v1::{
 };
 use futures::{Stream, StreamExt as _, future, stream, stream::BoxStream};
 use prost::Message;
-use tonic::Status;
+use tonic::{Response, Status};
 
 use crate::error::Result;
 
@@ -121,6 +121,11 @@ fn pages<R: Paged>(items: Vec<R::Item>) -> impl Iterator<Item = R> {
         }
         Some(R::items(page))
     })
+}
+
+/// The answer of a listing that is there in one piece.
+pub fn whole<R: Paged>(items: Vec<R::Item>, observed_at: SystemTime) -> Response<Listing<R>> {
+    Response::new(listing(stream::iter([Ok(Batch { items, observed_at })])))
 }
 
 #[cfg(test)]

@@ -122,13 +122,5 @@ fn a_removal_goes_by_what_is_readable() {
 
 #[test]
 fn annotations_page_is_what_the_table_says() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/baidu-annotations.md");
-    let page = markdown();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, &page).unwrap();
-    }
-    assert!(
-        std::fs::read_to_string(path).unwrap_or_default() == page,
-        "docs/baidu-annotations.md is out of date: UPDATE_DOCS=1 cargo test -p provider-baidu annotations_page"
-    );
+    provider_kit::testing::is_page(env!("CARGO_MANIFEST_DIR"), "baidu-annotations.md", &markdown());
 }

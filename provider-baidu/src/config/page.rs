@@ -73,22 +73,11 @@ fn profiles() -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
     fn the_configuration_page_is_up_to_date() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/baidu-configuration.md");
-        let want = markdown();
-        if std::env::var_os("UPDATE_DOCS").is_some() {
-            std::fs::write(&path, &want).expect("docs/baidu-configuration.md is writable");
-        }
-        let have = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            have == want,
-            "docs/baidu-configuration.md is out of date: UPDATE_DOCS=1 cargo test -p provider-baidu configuration_page"
-        );
+        provider_kit::testing::is_page(env!("CARGO_MANIFEST_DIR"), "baidu-configuration.md", &markdown());
     }
 
     #[test]

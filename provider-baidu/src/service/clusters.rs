@@ -1,18 +1,15 @@
 //! The cloud's managed clusters (CCE), and kubeconfigs for them.
 
-use std::time::SystemTime;
-
 use cloud_provider_api::{
     error::Reason,
-    v1::{self, ClusterEndpoint, clusters_server::Clusters},
+    v1::{self, ClusterEndpoint},
 };
 use cloud_rest::{Kind, Secret};
-use futures::stream;
 use provider_kit::{
-    Batch, Call, Checker, Error, Listing, Result, listing,
+    Call, Error, Result,
+    clusters::ManagedClusters,
     rest::{self, Kubeconfig},
 };
-use tonic::{Request, Response, Status};
 
 use super::Provider;
 use crate::{
@@ -23,43 +20,27 @@ use crate::{
 };
 
 #[tonic::async_trait]
-impl Clusters for Provider {
-    type ListClustersStream = Listing<v1::ListClustersResponse>;
-
-    async fn list_clusters(
-        &self,
-        request: Request<v1::ListClustersRequest>,
-    ) -> Result<Response<Self::ListClustersStream>, Status> {
-        let call = Call::of(&request)?.clone();
-        let account = self.account(&call, &request.into_inner().tenant)?;
-        let observed_at = SystemTime::now();
+impl ManagedClusters for Provider {
+    async fn all(&self, call: &Call, tenant: &str) -> Result<Vec<v1::ManagedCluster>> {
+        let account = self.account(call, tenant)?;
         let clusters = account.cloud.clusters().await.map_err(|error| fault::of(&error))?;
         let region = account.cloud.region();
-        let items = clusters.into_iter().map(|cluster| on_wire(cluster, region)).collect();
-        Ok(Response::new(listing(stream::iter([Ok(Batch { items, observed_at })]))))
+        Ok(clusters.into_iter().map(|cluster| on_wire(cluster, region)).collect())
     }
 
-    async fn issue_kubeconfig(
-        &self,
-        request: Request<v1::IssueKubeconfigRequest>,
-    ) -> Result<Response<v1::IssueKubeconfigResponse>, Status> {
-        let call = Call::of(&request)?.clone();
-        let request = request.into_inner();
-        let mut checker = Checker::default();
-        checker.text("cluster_id", &request.cluster_id, 1..=512);
-        checker.finish()?;
+    async fn issue(&self, call: &Call, request: v1::IssueKubeconfigRequest) -> Result<v1::IssueKubeconfigResponse> {
         if request.lifetime.is_some() {
-            return Err(no_lifetimes().into());
+            return Err(no_lifetimes());
         }
-        let account = self.account(&call, &request.tenant)?;
-        let cloud = account.acting_for(&call, &request.cluster_id);
+        let account = self.account(call, &request.tenant)?;
+        let cloud = account.acting_for(call, &request.cluster_id);
         let (id, endpoint) = (&request.cluster_id, request.endpoint());
         let text = issue(&cloud, id, endpoint).await?;
         let only = match text {
             Some(text) => Some(usable(&text)?),
             None => None,
         };
-        Ok(Response::new(rest::issued(PROVIDER, id, endpoint, only)?))
+        rest::issued(PROVIDER, id, endpoint, only)
     }
 }
 

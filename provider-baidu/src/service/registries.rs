@@ -7,8 +7,7 @@ use cloud_provider_api::{
     v1::{self, registries_server::Registries},
 };
 use cloud_rest::Secret;
-use futures::stream;
-use provider_kit::{Batch, Call, Checker, Error, Listing, Result, listing};
+use provider_kit::{Call, Checker, Error, Listing, Result, whole};
 use tonic::{Code, Request, Response, Status};
 
 use super::Provider;
@@ -50,7 +49,7 @@ impl Registries for Provider {
             let (id, name) = (PERSONAL.to_owned(), "personal registry".to_owned());
             items.push(v1::Registry { id, name, hosts: vec![PERSONAL_HOST.to_owned()], region: String::new() });
         }
-        Ok(Response::new(listing(stream::iter([Ok(Batch { items, observed_at })]))))
+        Ok(whole(items, observed_at))
     }
 
     async fn list_registry_users(

@@ -2,21 +2,16 @@
 
 mod apply;
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
-use cloud_provider_api::{
-    error::Reason,
-    v1::{self, routes_server::Routes},
-};
-use futures::stream;
+use cloud_provider_api::{error::Reason, v1};
 use provider_kit::{
-    Batch, Call, Error, Listing, Result, check_routes,
+    Call, Error, Result,
     inventory::{Outcome, Question},
-    listing,
+    routes::{Tables, Wish, Work},
 };
-use tonic::{Request, Response, Status};
 
-use self::apply::{Pass, Wish};
+use self::apply::Pass;
 use super::{Provider, identity::MAX_ROUTES};
 use crate::{
     PROVIDER,
@@ -27,46 +22,20 @@ use crate::{
 };
 
 #[tonic::async_trait]
-impl Routes for Provider {
-    type ListRoutesStream = Listing<v1::ListRoutesResponse>;
+impl Tables for Provider {
+    const MOST: u32 = MAX_ROUTES;
 
-    async fn list_routes(
-        &self,
-        request: Request<v1::ListRoutesRequest>,
-    ) -> Result<Response<Self::ListRoutesStream>, Status> {
-        let call = Call::of(&request)?.clone();
-        let request = request.into_inner();
-        call.caller.cluster(request.cluster.as_ref())?;
-        let account = self.routing_account(&call)?;
-        let observed_at = SystemTime::now();
+    async fn owned(&self, call: &Call, _: &v1::Cluster) -> Result<Vec<v1::Route>> {
+        let account = self.routing_account(call)?;
         let table = table(account, &account.cloud).await?;
         let rules = account.cloud.route_rules(&table).await.map_err(|error| fault::of(&error))?;
-        let items = own_routes(account, &rules).await;
-        Ok(Response::new(listing(stream::iter([Ok(Batch { items, observed_at })]))))
+        Ok(own_routes(account, &rules).await)
     }
 
-    async fn create_routes(
-        &self,
-        request: Request<v1::CreateRoutesRequest>,
-    ) -> Result<Response<v1::CreateRoutesResponse>, Status> {
-        let call = Call::of(&request)?.clone();
-        let request = request.into_inner();
-        check_routes(&request.routes, MAX_ROUTES)?;
-        let cluster = call.caller.cluster(request.cluster.as_ref())?.id.clone();
-        let results = self.change(&call, &cluster, Wish::Create, request.routes).await?;
-        Ok(Response::new(v1::CreateRoutesResponse { results }))
-    }
-
-    async fn delete_routes(
-        &self,
-        request: Request<v1::DeleteRoutesRequest>,
-    ) -> Result<Response<v1::DeleteRoutesResponse>, Status> {
-        let call = Call::of(&request)?.clone();
-        let request = request.into_inner();
-        check_routes(&request.routes, MAX_ROUTES)?;
-        let cluster = call.caller.cluster(request.cluster.as_ref())?.id.clone();
-        let results = self.change(&call, &cluster, Wish::Delete, request.routes).await?;
-        Ok(Response::new(v1::DeleteRoutesResponse { results }))
+    fn change(&self, call: &Call, _: &v1::Cluster, key: &str, wish: Wish, items: Vec<v1::RouteItem>) -> Result<Work> {
+        let account = self.routing_account(call)?.clone();
+        let cloud = account.acting_for(call, key);
+        Ok(Box::pin(async move { Pass { account: &account, cloud: &cloud }.run(wish, &items).await }))
     }
 }
 
@@ -78,26 +47,6 @@ impl Provider {
         }
         let message = "this profile's installation has no routes: CAPABILITY_ROUTES was not announced";
         Err(Error::new(Reason::CapabilityAbsent, message))
-    }
-
-    /// Makes or removes routes, in a task that outlives its caller.
-    async fn change(
-        &self,
-        call: &Call,
-        cluster: &str,
-        wish: Wish,
-        items: Vec<v1::RouteItem>,
-    ) -> Result<Vec<v1::RouteResult>> {
-        let account = self.routing_account(call)?.clone();
-        // The same request again joins the one under way; others wait for the table themselves.
-        let first = items.first().and_then(|item| item.route.as_ref()).map_or("", |route| &route.destination_cidr);
-        let key = format!("routes/{}/{cluster}/{first}+{}", wish.as_str(), items.len());
-        let cloud = account.acting_for(call, &key);
-        let work = {
-            let items = items.clone();
-            async move { Pass { account: &account, cloud: &cloud }.run(wish, &items).await }
-        };
-        self.0.kit.writes().run(&key, items, work).await
     }
 }
 

@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use super::*;
 use crate::options::LoadBalancerOptions;
 
@@ -21,16 +19,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<Settings, Vec<Fault>> {
 
 #[test]
 fn annotations_page_matches_the_table() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/huawei-annotations.md");
-    let want = markdown();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&page, &want).expect("docs/huawei-annotations.md is writable");
-    }
-    let have = std::fs::read_to_string(&page).unwrap_or_default();
-    assert!(
-        have == want,
-        "docs/huawei-annotations.md is out of date: UPDATE_DOCS=1 cargo test -p provider-huawei annotations_page"
-    );
+    provider_kit::testing::is_page(env!("CARGO_MANIFEST_DIR"), "huawei-annotations.md", &markdown());
 }
 
 #[test]

@@ -1,15 +1,10 @@
 //! The cloud's managed clusters (CCE), and kubeconfigs for them.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use cloud_provider_api::{
-    error::Reason,
-    v1::{self, clusters_server::Clusters},
-};
-use futures::stream;
+use cloud_provider_api::{error::Reason, v1};
 use jiff::Timestamp;
-use provider_kit::{Batch, Call, Checker, Error, Listing, Result, listing, rest};
-use tonic::{Request, Response, Status};
+use provider_kit::{Call, Error, Result, clusters::ManagedClusters, rest};
 
 use super::Provider;
 use crate::{
@@ -27,39 +22,23 @@ const SHORTEST: Duration = Duration::from_mins(15);
 const LONGEST_DAYS: u64 = 1827;
 
 #[tonic::async_trait]
-impl Clusters for Provider {
-    type ListClustersStream = Listing<v1::ListClustersResponse>;
-
-    async fn list_clusters(
-        &self,
-        request: Request<v1::ListClustersRequest>,
-    ) -> Result<Response<Self::ListClustersStream>, Status> {
-        let call = Call::of(&request)?.clone();
-        let account = self.account(&call, &request.into_inner().tenant)?;
-        let observed_at = SystemTime::now();
+impl ManagedClusters for Provider {
+    async fn all(&self, call: &Call, tenant: &str) -> Result<Vec<v1::ManagedCluster>> {
+        let account = self.account(call, tenant)?;
         let clusters = account.cloud.managed_clusters().await.map_err(|error| fault::of(&error))?;
         let region = account.cloud.region();
-        let items = clusters.into_iter().map(|cluster| on_wire(cluster, region)).collect();
-        Ok(Response::new(listing(stream::iter([Ok(Batch { items, observed_at })]))))
+        Ok(clusters.into_iter().map(|cluster| on_wire(cluster, region)).collect())
     }
 
-    async fn issue_kubeconfig(
-        &self,
-        request: Request<v1::IssueKubeconfigRequest>,
-    ) -> Result<Response<v1::IssueKubeconfigResponse>, Status> {
-        let call = Call::of(&request)?.clone();
-        let request = request.into_inner();
-        let mut checker = Checker::default();
-        checker.text("cluster_id", &request.cluster_id, 1..=512);
-        checker.finish()?;
+    async fn issue(&self, call: &Call, request: v1::IssueKubeconfigRequest) -> Result<v1::IssueKubeconfigResponse> {
         let lifetime = lifetime(request.lifetime, Timestamp::now())?;
-        let account = self.account(&call, &request.tenant)?;
-        let cloud = account.acting_for(&call, &request.cluster_id);
+        let account = self.account(call, &request.tenant)?;
+        let cloud = account.acting_for(call, &request.cluster_id);
         let issued = cloud.cluster_certificate(&request.cluster_id, &lifetime).await;
         let issued = issued.map_err(|error| rest::fault_of_named(PROVIDER, &error))?;
         let endpoint = request.endpoint();
         let only = kubeconfig::only(&issued.value, endpoint);
-        Ok(Response::new(rest::issued(PROVIDER, &request.cluster_id, endpoint, only)?))
+        rest::issued(PROVIDER, &request.cluster_id, endpoint, only)
     }
 }
 

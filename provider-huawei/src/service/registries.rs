@@ -12,10 +12,9 @@ use cloud_provider_api::{
     v1::{self, registries_server::Registries},
 };
 use cloud_rest::Secret;
-use futures::stream;
 use http::HeaderMap;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use provider_kit::{Batch, Call, Error, Listing, Result, listing};
+use provider_kit::{Call, Error, Listing, Result, whole};
 use tonic::{Code, Request, Response, Status};
 
 use super::Provider;
@@ -44,8 +43,7 @@ impl Registries for Provider {
             hosts: vec![host],
             region: account.cloud.region().to_owned(),
         };
-        let batch = Batch { items: vec![registry], observed_at: SystemTime::now() };
-        Ok(Response::new(listing(stream::iter([Ok(batch)]))))
+        Ok(whole(vec![registry], SystemTime::now()))
     }
 
     async fn list_registry_users(

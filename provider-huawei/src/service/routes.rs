@@ -5,21 +5,16 @@ mod pass;
 mod ports;
 mod table;
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
-use cloud_provider_api::{
-    error::Reason,
-    v1::{self, routes_server::Routes},
-};
-use futures::stream;
+use cloud_provider_api::{error::Reason, v1};
 use provider_kit::{
-    Batch, Call, Error, Listing, Result, check_routes,
+    Call, Error, Result,
     inventory::{Outcome, Question},
-    listing,
+    routes::{Tables, Wish, Work},
 };
-use tonic::{Request, Response, Status};
 
-use self::pass::{Pass, Wish};
+use self::pass::Pass;
 pub(crate) use self::table::RouteTables;
 use super::{Provider, identity::MAX_ROUTES};
 use crate::{
@@ -38,45 +33,29 @@ pub(super) fn is_configured(cloud: &Cloud) -> bool {
 }
 
 #[tonic::async_trait]
-impl Routes for Provider {
-    type ListRoutesStream = Listing<v1::ListRoutesResponse>;
+impl Tables for Provider {
+    const MOST: u32 = MAX_ROUTES;
 
-    async fn list_routes(
-        &self,
-        request: Request<v1::ListRoutesRequest>,
-    ) -> Result<Response<Self::ListRoutesStream>, Status> {
-        let call = Call::of(&request)?.clone();
-        let request = request.into_inner();
-        let cluster = call.caller.cluster(request.cluster.as_ref())?;
-        let account = self.routing_account(&call)?;
-        let observed_at = SystemTime::now();
+    async fn owned(&self, call: &Call, cluster: &v1::Cluster) -> Result<Vec<v1::Route>> {
+        let account = self.routing_account(call)?;
         let (table, routes) = account.tables.read(&account.cloud).await?;
-        let items = own_routes(account, &table, &routes, &cluster.id).await;
-        Ok(Response::new(listing(stream::iter([Ok(Batch { items, observed_at })]))))
+        Ok(own_routes(account, &table, &routes, &cluster.id).await)
     }
 
-    async fn create_routes(
+    fn change(
         &self,
-        request: Request<v1::CreateRoutesRequest>,
-    ) -> Result<Response<v1::CreateRoutesResponse>, Status> {
-        let call = Call::of(&request)?.clone();
-        let request = request.into_inner();
-        check_routes(&request.routes, MAX_ROUTES)?;
-        let cluster = call.caller.cluster(request.cluster.as_ref())?.id.clone();
-        let results = self.change(&call, cluster, Wish::Create, request.routes).await?;
-        Ok(Response::new(v1::CreateRoutesResponse { results }))
-    }
-
-    async fn delete_routes(
-        &self,
-        request: Request<v1::DeleteRoutesRequest>,
-    ) -> Result<Response<v1::DeleteRoutesResponse>, Status> {
-        let call = Call::of(&request)?.clone();
-        let request = request.into_inner();
-        check_routes(&request.routes, MAX_ROUTES)?;
-        let cluster = call.caller.cluster(request.cluster.as_ref())?.id.clone();
-        let results = self.change(&call, cluster, Wish::Delete, request.routes).await?;
-        Ok(Response::new(v1::DeleteRoutesResponse { results }))
+        call: &Call,
+        cluster: &v1::Cluster,
+        key: &str,
+        wish: Wish,
+        items: Vec<v1::RouteItem>,
+    ) -> Result<Work> {
+        let account = self.routing_account(call)?.clone();
+        let (cloud, cluster, per_request) =
+            (account.acting_for(call, key), cluster.id.clone(), self.0.routes_per_request);
+        Ok(Box::pin(async move {
+            Pass { account: &account, cloud: &cloud, cluster: &cluster, per_request }.run(wish, &items).await
+        }))
     }
 }
 
@@ -84,27 +63,6 @@ impl Provider {
     fn routing_account(&self, call: &Call) -> Result<&Arc<Account>> {
         let account = self.account(call, "")?;
         if is_configured(&account.cloud) { Ok(account) } else { Err(not_configured()) }
-    }
-
-    /// Makes or removes routes, in a task that outlives its caller.
-    async fn change(
-        &self,
-        call: &Call,
-        cluster: String,
-        wish: Wish,
-        items: Vec<v1::RouteItem>,
-    ) -> Result<Vec<v1::RouteResult>> {
-        let account = self.routing_account(call)?.clone();
-        // The same request again joins the one under way; others wait for the table themselves.
-        let first = items.first().and_then(|item| item.route.as_ref()).map_or("", |route| &route.destination_cidr);
-        let key = format!("routes/{}/{cluster}/{first}+{}", wish.as_str(), items.len());
-        let cloud = account.acting_for(call, &key);
-        let per_request = self.0.routes_per_request;
-        let work = {
-            let items = items.clone();
-            async move { Pass { account: &account, cloud: &cloud, cluster: &cluster, per_request }.run(wish, &items).await }
-        };
-        self.0.kit.writes().run(&key, items, work).await
     }
 }
 

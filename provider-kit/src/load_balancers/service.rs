@@ -6,7 +6,6 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::SystemTime};
 use cloud_provider_api::v1::{
     self, delete_load_balancer_response::Outcome as Deletion, load_balancers_server::LoadBalancers,
 };
-use futures::stream;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::progress::Outcome;
@@ -15,7 +14,7 @@ use crate::{
     check::Checker,
     error::Result,
     kit::Kit,
-    pages::{Batch, Listing, listing},
+    pages::{Listing, whole},
     tenancy::Tenant,
 };
 
@@ -204,6 +203,6 @@ impl<B: Balancers> LoadBalancers for LoadBalancerService<B> {
         let cluster = call.caller.cluster(request.cluster.as_ref())?.clone();
         let observed_at = SystemTime::now();
         let items = self.balancers.owned(&call, &cluster, &request.tenant).await?;
-        Ok(Response::new(listing(stream::iter([Ok(Batch { items, observed_at })]))))
+        Ok(whole(items, observed_at))
     }
 }

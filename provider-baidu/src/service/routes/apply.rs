@@ -7,7 +7,7 @@ use cloud_provider_api::{error::Reason, v1};
 use cloud_rest::{Executed, Kind};
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use provider_kit::{Error, Result};
+use provider_kit::{Error, Result, routes::Wish};
 
 use super::table;
 use crate::{
@@ -24,22 +24,6 @@ use crate::{
 const AT_ONCE: usize = 4;
 /// A rule that was removed can be made again under another token after this many seconds at the latest.
 const WINDOW: i64 = 600;
-
-/// What is to become of the routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    Create,
-    Delete,
-}
-
-impl Wish {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-        }
-    }
-}
 
 /// A well-formed item.
 #[derive(Clone)]

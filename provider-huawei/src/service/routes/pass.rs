@@ -1,7 +1,7 @@
 //! One request to make or remove routes: read the table, plan, see to the ports, change the table.
 
 use cloud_provider_api::{error::Reason, v1};
-use provider_kit::{Error, Result};
+use provider_kit::{Error, Result, routes::Wish};
 
 use super::{apply::Apply, ports};
 use crate::{
@@ -11,22 +11,6 @@ use crate::{
     nodes::provider_id::{self, ProviderId},
     routes::plan::{self, Change, Refusal, Step, Table, TableRoute, Unwanted, Want},
 };
-
-/// What is to become of the routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
-    Create,
-    Delete,
-}
-
-impl Wish {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Delete => "delete",
-        }
-    }
-}
 
 /// For whom, where and how.
 #[derive(Clone, Copy)]
