@@ -2,6 +2,7 @@
 //! creations whose answer was lost.
 
 mod creations;
+mod hash;
 mod port;
 mod progress;
 mod refusal;
@@ -9,6 +10,7 @@ mod service;
 
 pub use self::{
     creations::{Creations, SETTLE},
+    hash::{same_spec, with_unknown_members},
     port::{PortKey, port_key},
     progress::{Outcome, POLL, Progress, in_progress, ready, waiting},
     refusal::{Note, Refusal},

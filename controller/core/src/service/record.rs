@@ -136,6 +136,8 @@ pub struct Record {
     pub(super) exists: Option<bool>,
     /// What the cloud is known to have.
     pub(super) achieved: Option<SpecHash>,
+    /// The cloud said of which spec its load balancer is, and could not say of which members: they may well be right.
+    unsure: bool,
     /// The ways in, from the last answer that had any.
     pub(super) ready: Option<Vec<Ingress>>,
     /// The handle last answered; empty: none.
@@ -334,10 +336,13 @@ impl Record {
             self.succeeded();
             self.mismatches = 0;
             self.achieved = Some(wanted.hash.clone());
-            notices.push(match work {
-                Work::UpdateMembers => announce::updated(wanted),
-                _ => announce::ensured(),
-            });
+            let unsure = std::mem::take(&mut self.unsure);
+            match work {
+                // Nobody knows that anything changed.
+                Work::UpdateMembers if unsure => {}
+                Work::UpdateMembers => notices.push(announce::updated(wanted)),
+                _ => notices.push(announce::ensured()),
+            }
             return Told { next: Next::Go, notices };
         }
         self.achieved = SpecHash::parse(&achieved);
@@ -385,6 +390,7 @@ impl Record {
                 }
             }
         }
+        self.unsure = self.achieved.as_ref().is_some_and(|achieved| achieved.members.is_empty());
         self.seen(again, now);
         Told { next: Next::Go, notices }
     }

@@ -77,7 +77,8 @@ pub fn sent_annotations(annotations: &BTreeMap<String, String>, prefixes: &[Stri
 /// Stands for a load balancer's spec and members. The two halves are kept apart, so that it can be told after a restart,
 /// from the cloud's record alone, that only members changed.
 ///
-/// Written `<24 hex digits>-<16 hex digits>`: short enough for the tags of every cloud we know.
+/// Written `<24 hex digits>-<16 hex digits>`: short enough for the tags of every cloud we know. A provider that knows the first half
+/// alone answers it with the hyphen, which is a [`SpecHash`] of no members there could be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecHash {
     /// All but the members.

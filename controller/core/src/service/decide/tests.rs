@@ -288,6 +288,20 @@ fn after_a_restart_only_what_changed_meanwhile_is_done() {
 }
 
 #[test]
+fn members_that_nobody_wrote_down_are_compared_after_a_restart_and_nobody_is_told_of_others() {
+    let mut world = World::settled();
+    let spec = world.cloud().load_balancers["uid-1"].split_once('-').unwrap().0.to_owned();
+    world.cloud().load_balancers.insert("uid-1".into(), format!("{spec}-"));
+    world.restart_controller();
+    world.expect(&["look", "update"]);
+    assert_eq!(world.reasons(), [""; 0]);
+    // The next change is known to be one.
+    world.nodes = nodes(&["a", "b", "c"]);
+    world.expect(&["update"]);
+    assert_eq!(world.reasons(), ["UpdatedLoadBalancer"]);
+}
+
+#[test]
 fn after_a_restart_half_made_work_is_carried_on() {
     let mut world = World::new(service());
     world.cloud().slow = 1;
