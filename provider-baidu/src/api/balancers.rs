@@ -102,6 +102,11 @@ impl LoadBalancer {
         ["available", "running"].iter().any(|word| self.status.eq_ignore_ascii_case(word))
     }
 
+    /// Whether a change that was taken is under way.
+    pub(crate) fn is_updating(&self) -> bool {
+        self.status.eq_ignore_ascii_case("updating")
+    }
+
     /// Whether it is in a state that it does not leave by itself.
     pub(crate) fn has_failed(&self) -> bool {
         ["paused", "unavailable", "failed", "exception"].iter().any(|word| self.status.eq_ignore_ascii_case(word))
@@ -227,7 +232,7 @@ mod tests {
         assert_eq!((lb.desc.as_str(), lb.tags[0].pair()), ("", ("a", "b")));
         let detail = json!({"blbId": "lb-1", "status": "updating", "listener": [{"port": "80", "type": "TCP"}]});
         let lb: LoadBalancer = serde_json::from_value(detail).unwrap();
-        assert!(!lb.is_available() && lb.allow_delete.is_none());
+        assert!(!lb.is_available() && lb.is_updating() && lb.allow_delete.is_none());
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub(super) struct Apply<'a> {
     /// The Service's key, for what is remembered of it.
     pub(super) key: &'a str,
     pub(super) made: Made,
+    /// The load balancer whose record was written last, after everything else, and the record. A cloud that takes one change at a time
+    /// has taken it when all before it were through.
+    pub(super) recorded: Option<(String, String)>,
     /// How long may be waited for what is busy before the caller is told.
     pub(super) patience: Duration,
 }
@@ -36,13 +39,22 @@ impl Apply<'_> {
     /// Runs the steps in order. What was done stays done, whatever happens later: the next pass goes on from there.
     pub(super) async fn run(&mut self, steps: Vec<Step>) -> Result<Progress> {
         let until = Instant::now() + self.patience;
+        if !steps.is_empty() {
+            self.memory.changing();
+        }
         for step in steps {
             let what = format!("{} of {}", step.action.name(), step.target);
             let action = step.action.with(&self.made);
             let creates = matches!(action, Action::CreateLoadBalancer(..));
             loop {
                 match self.call(&action).await {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        self.recorded = match action {
+                            Action::UpdateLoadBalancer(at, _, desc) => Some((at.id, desc)),
+                            _ => None,
+                        };
+                        break;
+                    }
                     // Every change takes the cloud a moment, in which it takes no other: a state, not an error.
                     Err(error) if error.kind == Kind::Pending => {
                         let pause = error.retry_after.unwrap_or(PAUSE);

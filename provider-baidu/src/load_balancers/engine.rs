@@ -13,21 +13,22 @@ use super::{
     gather::{self, Found, Search},
     handle::Handle,
     memory::Memory,
+    recent::Awaited,
+    settling::{ShownAfter, unsettled},
     state,
 };
 use crate::{
     PROVIDER,
     annotations::{self, Settings},
-    api::balancers::{Kind, LoadBalancer},
+    api::balancers::Kind,
     cloud::Cloud,
-    fault,
     plan::{
+        Note,
         balancer::{self, Site},
-        owner::{Claim, Hints, Owner},
-        record::{Record, Shares, digest},
+        owner::{Hints, Owner},
         removal,
-        seen::{Balancer, Seen},
-        step::{NEW_BALANCER, NEW_EIP, Step},
+        seen::Seen,
+        step::{NEW_BALANCER, Step},
         wanted::{Named, Surroundings, Wanted, WantedEip},
     },
 };
@@ -104,24 +105,37 @@ impl Engine<'_> {
         Search { owner, tenant: self.tenant, handle, named, hints, kinds: self.kinds, all: false }
     }
 
-    async fn gather(&self, wanted: &Wanted) -> Result<(Seen, Found)> {
+    /// The load balancers that matter.
+    async fn find(&self, wanted: &Wanted) -> Result<Found> {
         let handle = self.handle();
+        gather::search(self.cloud, &self.search_for(wanted, &handle)).await
+    }
+
+    fn search_for<'s>(&'s self, wanted: &'s Wanted, handle: &'s Handle) -> Search<'s> {
         let hints = Hints { added: wanted.added.as_deref(), name: wanted.name.as_deref() };
-        let search = self.search(&wanted.owner, &handle, wanted.named.as_ref(), hints);
-        let (seen, found) = Box::pin(gather::for_ensure(self.cloud, &search, wanted)).await?;
+        self.search(&wanted.owner, handle, wanted.named.as_ref(), hints)
+    }
+
+    async fn gather(&self, wanted: &Wanted, found: &mut Found) -> Result<Seen> {
+        let seen = Box::pin(gather::for_ensure(self.cloud, wanted, found)).await?;
         self.permit_address(wanted, &seen)?;
-        Ok((seen, found))
+        Ok(seen)
     }
 
     /// Makes the cloud match.
     pub(crate) async fn ensure(&self, request: &v1::EnsureLoadBalancerRequest) -> Result<v1::LoadBalancerState> {
         let spec = request.spec.as_ref().ok_or_else(|| Error::field("spec", "is missing"))?;
         let wanted = self.wanted(spec, request.members.as_ref())?;
-        let (seen, found) = self.gather(&wanted).await?;
-        let mut handle = state::handle_of(seen.target.iter().chain(&seen.leftovers));
-        if let Some(wait) = unsettled(&seen)? {
-            return Ok(state::waiting(wait, &handle));
+        if let Some(state) = self.awaited(&wanted, &request.spec_hash).await? {
+            return Ok(state);
         }
+        let mut found = self.find(&wanted).await?;
+        if let Some(wait) = unsettled(&found)? {
+            // Nothing that hangs on it is read before it can be changed.
+            return Ok(state::waiting(wait, &found.handle(&self.handle())));
+        }
+        let seen = self.gather(&wanted, &mut found).await?;
+        let mut handle = state::handle_of(seen.target.iter().chain(&seen.leftovers));
         let key = self.memory_key();
         let mut site = None;
         if seen.target.is_none() {
@@ -138,7 +152,7 @@ impl Engine<'_> {
         let plan = balancer::plan(&wanted, &seen, site.as_ref(), Some(&request.spec_hash))
             .map_err(|refusal| refusal.into_error(PROVIDER))?;
         self.within_quotas(&plan.steps, found.all.as_deref()).await?;
-        let quiet = plan.steps.is_empty();
+        let shown_after = ShownAfter::of(&plan.steps);
         let mut apply = self.apply(&key);
         let outcome = apply.run(plan.steps).await;
         if let Some(id) = apply.made.get(NEW_BALANCER) {
@@ -156,53 +170,32 @@ impl Engine<'_> {
                 return Err(error);
             }
         }
-        let made_eip = apply.made.get(NEW_EIP).map(ToOwned::to_owned);
         handle.0.truncate(1);
-        let lb = match seen.target.filter(|_| quiet) {
+        let notes: Vec<Note> = wanted.notes.iter().cloned().chain(plan.notes).collect();
+        let in_use = handle.0.first().cloned();
+        // Nobody says of the edge that its changes wait for each other.
+        let is_proof = |id: &str| in_use.as_ref().is_some_and(|(kind, used)| used == id && *kind != Kind::Edge);
+        let recorded = apply.recorded.filter(|(id, _)| is_proof(id));
+        let lb = match seen.target.filter(|target| shown_after.is_known(target, recorded.is_some())) {
             Some(target) => target.lb,
-            None => match self.settled(&wanted, &handle, made_eip.is_some()).await? {
+            None => match self.settled(&wanted, &handle, recorded.is_some()).await? {
                 Ok(lb) => lb,
-                Err(wait) => return Ok(state::waiting(wait, &handle)),
+                Err(wait) => {
+                    if let (Some((_, desc)), Some(in_use)) = (recorded, in_use) {
+                        self.memory.recent.wait_for(&key, Awaited::new(&request.spec_hash, in_use, desc, notes));
+                    }
+                    return Ok(state::waiting(wait, &handle));
+                }
             },
         };
+        self.memory.recent.achieved(&key, balancer::achieved(&wanted.members, &request.spec_hash));
         let ingress = state::ingress(&lb, wanted.eip == WantedEip::None);
-        let notes = wanted.notes.into_iter().chain(plan.notes).collect();
         Ok(state::ready(ingress, request.spec_hash.clone(), &handle, notes))
     }
 
     pub(super) fn apply<'s>(&'s self, key: &'s str) -> Apply<'s> {
         let made = crate::plan::step::Made::default();
-        Apply { cloud: self.cloud, memory: self.memory, key, made, patience: self.patience }
-    }
-
-    /// The load balancer once the changes are through.
-    async fn settled(
-        &self,
-        wanted: &Wanted,
-        handle: &Handle,
-        new_eip: bool,
-    ) -> Result<std::result::Result<LoadBalancer, Progress>> {
-        let Some((kind, id)) = handle.0.first() else { return Err(self.absent()) };
-        let Some(lb) = gather::by_id(self.cloud, *kind, id).await? else {
-            let what = format!("load balancer {id} does not show yet");
-            return Ok(Err(Progress::wait(what)));
-        };
-        let outside = matches!(wanted.eip, WantedEip::Existing(_) | WantedEip::Made | WantedEip::Included);
-        let pending = outside
-            && lb.public_ip.parse::<std::net::IpAddr>().is_err()
-            && (new_eip || wanted.eip != WantedEip::Included);
-        if pending {
-            return Ok(Err(Progress::wait(format!("the public address of load balancer {id} is being bound"))));
-        }
-        if let WantedEip::Existing(ip) = &wanted.eip
-            && *ip != lb.public_ip
-        {
-            return Ok(Err(Progress::wait(format!("address {ip} is being bound to load balancer {id}"))));
-        }
-        if !lb.is_available() {
-            return Ok(Err(Progress::wait(format!("load balancer {id} is {}", lb.status))));
-        }
-        Ok(Ok(lb))
+        Apply { cloud: self.cloud, memory: self.memory, key, made, recorded: None, patience: self.patience }
     }
 
     pub(super) fn absent(&self) -> Error {
@@ -213,8 +206,9 @@ impl Engine<'_> {
     /// The steps an ensure would take.
     pub(crate) async fn plan(&self, spec: &v1::LoadBalancerSpec, members: Option<&v1::Members>) -> Result<Vec<Step>> {
         let wanted = self.wanted(spec, members)?;
-        let (seen, found) = self.gather(&wanted).await?;
-        unsettled(&seen)?;
+        let mut found = self.find(&wanted).await?;
+        unsettled(&found)?;
+        let seen = self.gather(&wanted, &mut found).await?;
         let site: Option<Site> = match seen.target {
             None => {
                 let site = self.site(&wanted, members, found.gone).await?;
@@ -234,7 +228,7 @@ impl Engine<'_> {
         // Beside what the handle names there may be one that nobody was told of.
         let search = Search { all: self.key.attempted, ..search };
         let public = self.cloud.config().profile.features.eips;
-        let (seen, found) = Box::pin(gather::for_removal(self.cloud, &search, public)).await?;
+        let (seen, found) = Box::pin(gather::for_removal(self.cloud, &search, public, settings.reserve)).await?;
         Ok((owner, seen, found))
     }
 
@@ -275,78 +269,15 @@ impl Engine<'_> {
         self.give_back_quotas();
         Ok(Outcome::Deleted(plan.notes))
     }
-
-    /// What the cloud shows now.
-    pub(crate) async fn look(&self, annotations: &HashMap<String, String>) -> Result<v1::LoadBalancerState> {
-        let settings = Settings::lenient(annotations);
-        let (owner, lb, is_ours) = self.serving(&settings).await?;
-        let (internal, handle) = (settings.internal || !self.is_public(), Handle::of(lb.kind, &lb.id));
-        if !lb.is_available() {
-            return Ok(state::waiting(Progress::wait(format!("load balancer {} is {}", lb.id, lb.status)), &handle));
-        }
-        let hash = match (is_ours, lb.kind) {
-            (true, Kind::Plain) => {
-                let backends = self.cloud.backends(&lb.id).await.map_err(|error| fault::of(&error))?;
-                let there = digest(backends.iter().map(|backend| (backend.instance.as_str(), backend.weight)));
-                Record::read(&lb.desc).achieved(&there)
-            }
-            (true, _) => Record::read(&lb.desc).done.map(|done| done.hash),
-            // The description has no room for it.
-            (false, Kind::Plain) => Shares::read(&lb.desc).get(&owner).map(|_| String::new()),
-            (false, _) => self.hash_of_groups(&owner, &lb).await?,
-        };
-        if !is_ours && hash.is_none() {
-            return Err(self.absent());
-        }
-        // A move from one load balancer to another is not over, or an address is missing: whatever was achieved, it is not now.
-        let settled = self.handle().0.len() <= 1 && (internal || !lb.public_ip.is_empty());
-        let ingress = state::ingress(&lb, internal);
-        Ok(state::ready(ingress, hash.filter(|_| settled).unwrap_or_default(), &handle, Vec::new()))
-    }
-
-    async fn hash_of_groups(&self, owner: &Owner, lb: &LoadBalancer) -> Result<Option<String>> {
-        let groups = self.cloud.groups(lb.kind, &lb.id).await.map_err(|error| fault::of(&error))?;
-        let ours: Vec<_> = groups.iter().filter(|group| owner.claim(&group.desc) == Claim::Ours).collect();
-        let done = ours.iter().find_map(|group| Record::read(&group.desc).done);
-        Ok((!ours.is_empty()).then(|| done.map(|done| done.hash).unwrap_or_default()))
-    }
-
-    /// The load balancer in use, and whether it is ours.
-    pub(super) async fn serving(&self, settings: &Settings) -> Result<(Owner, LoadBalancer, bool)> {
-        let (owner, handle) = (self.owner(settings), self.handle());
-        let named = named_of(settings);
-        // The first of the handle is the one in use.
-        let first = Handle(handle.0.into_iter().take(1).collect());
-        let search = self.search(&owner, &first, named.as_ref(), hints_of(settings));
-        let found = gather::search(self.cloud, &search).await?;
-        if let Some(lb) = found.existing {
-            return Ok((owner, lb, false));
-        }
-        let lb = found.owned.into_iter().next().ok_or_else(|| self.absent())?;
-        Ok((owner, lb, true))
-    }
 }
 
-fn named_of(settings: &Settings) -> Option<Named> {
+pub(super) fn named_of(settings: &Settings) -> Option<Named> {
     let named = |key, id: &Option<String>| id.clone().map(|id| Named { key, id });
     named(annotations::EXIST_ID, &settings.exist_id).or_else(|| named(annotations::ID, &settings.id))
 }
 
-fn hints_of(settings: &Settings) -> Hints<'_> {
+pub(super) fn hints_of(settings: &Settings) -> Hints<'_> {
     Hints { added: settings.added_id.as_deref(), name: settings.name.as_deref() }
-}
-
-/// What must settle before anything is changed, or never will.
-fn unsettled(seen: &Seen) -> Result<Option<Progress>> {
-    let Some(Balancer { lb, .. }) = &seen.target else { return Ok(None) };
-    if lb.has_failed() {
-        let message = format!("load balancer {} is in state {}, which it does not leave by itself", lb.id, lb.status);
-        return Err(Error::cloud(PROVIDER, Reason::ObjectFailed, message));
-    }
-    if lb.is_available() {
-        return Ok(None);
-    }
-    Ok(Some(Progress::wait(format!("load balancer {} is {}", lb.id, lb.status))))
 }
 
 /// The failure came after the load balancer was made: the caller gets its id with a short wait, and the failure when it comes again.

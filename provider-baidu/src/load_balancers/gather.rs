@@ -54,6 +54,16 @@ pub(super) struct Found {
     pub(super) gone: String,
 }
 
+impl Found {
+    /// What was found to serve the Service, and all that was named before: nothing is dropped that was not looked at in full.
+    pub(super) fn handle(&self, before: &Handle) -> Handle {
+        let serving = self.existing.iter().chain(&self.owned).map(|lb| (lb.kind, lb.id.clone()));
+        let mut handle = Handle(serving.collect());
+        handle.0.extend(before.0.iter().filter(|(_, id)| handle.kind_of(id).is_none()).cloned().collect::<Vec<_>>());
+        handle
+    }
+}
+
 /// `None`: the cloud says that it is not there.
 pub(super) async fn by_id(cloud: &Cloud, kind: Kind, id: &str) -> Result<Option<LoadBalancer>> {
     match cloud.load_balancer(kind, id).await {
@@ -193,10 +203,9 @@ pub(super) async fn whole(
     Ok(balancer)
 }
 
-/// All that an ensure has to know, with what it was found by.
-pub(super) async fn for_ensure(cloud: &Cloud, search_for: &Search<'_>, wanted: &Wanted) -> Result<(Seen, Found)> {
+/// All that an ensure has to know of what was found.
+pub(super) async fn for_ensure(cloud: &Cloud, wanted: &Wanted, found: &mut Found) -> Result<Seen> {
     let owner = &wanted.owner;
-    let mut found = search(cloud, search_for).await?;
     let keys: BTreeSet<PortKey> = wanted.ports.iter().map(|port| port.key).collect();
     let mut seen = Seen::default();
     if let Some(lb) = found.existing.take() {
@@ -216,11 +225,22 @@ pub(super) async fn for_ensure(cloud: &Cloud, search_for: &Search<'_>, wanted: &
     let unbound = seen.target.as_ref().is_some_and(|target| target.public_ip().is_none());
     let creates = wanted.eip == WantedEip::Made && unbound;
     eips(cloud, &mut seen, named, creates).await?;
-    Ok((seen, found))
+    Ok(seen)
 }
 
-/// All that a removal has to know.
-pub(super) async fn for_removal(cloud: &Cloud, search_for: &Search<'_>, public: bool) -> Result<(Seen, Found)> {
+/// Reads what a load balancer of ours is kept for, if it is to go with all that hangs on it.
+async fn to_go(cloud: &Cloud, lb: LoadBalancer) -> Result<Balancer> {
+    let listeners = cloud.listeners(lb.kind, &lb.id).await.map_err(|error| fault::of(&error))?;
+    Ok(Balancer { lb, owned: true, listeners, ..Balancer::default() })
+}
+
+/// All that a removal has to know. `public`: it may have an address; `reserve`: one of ours stays, empty.
+pub(super) async fn for_removal(
+    cloud: &Cloud,
+    search_for: &Search<'_>,
+    public: bool,
+    reserve: bool,
+) -> Result<(Seen, Found)> {
     let owner = search_for.owner;
     // What is another's or is gone is nothing to be refused: it is left alone.
     let by_mark = Search { named: None, ..search_for.clone() };
@@ -234,7 +254,9 @@ pub(super) async fn for_removal(cloud: &Cloud, search_for: &Search<'_>, public: 
     }
     let mut seen = Seen::default();
     for lb in found.owned.drain(..) {
-        seen.leftovers.push(whole(cloud, owner, lb, true, &BTreeSet::new()).await?);
+        let balancer =
+            if reserve { whole(cloud, owner, lb, true, &BTreeSet::new()).await } else { to_go(cloud, lb).await };
+        seen.leftovers.push(balancer?);
     }
     for lb in found.former.drain(..) {
         seen.leftovers.extend(former(cloud, owner, lb).await?);

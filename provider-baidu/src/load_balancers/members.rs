@@ -1,4 +1,4 @@
-//! The members alone: few reads, and for a node more or less, one write and its record.
+//! The members alone: two reads, or none right after a look, and for a node more or less, one write.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,14 @@ use provider_kit::{Result, load_balancers::Progress};
 
 use super::{engine::Engine, gather, handle::Handle, state};
 use crate::{
-    api::balancers::Kind,
-    fault,
-    plan::{balancer::members_only, seen::Balancer, wanted::wanted_members},
+    annotations::Settings,
+    plan::{
+        balancer::{achieved, members_only},
+        owner::Owner,
+        record::Record,
+        seen::Balancer,
+        wanted::wanted_members,
+    },
 };
 
 impl Engine<'_> {
@@ -19,30 +24,46 @@ impl Engine<'_> {
         request: &v1::UpdateLoadBalancerMembersRequest,
     ) -> Result<v1::LoadBalancerState> {
         let settings = Self::settings(&request.annotations)?;
-        let (owner, lb, is_ours) = self.serving(&settings).await?;
-        let handle = Handle::of(lb.kind, &lb.id);
-        if !lb.is_available() {
-            let wait = Progress::wait(format!("load balancer {} is {}", lb.id, lb.status));
+        let key = self.memory_key();
+        let (owner, target) = match self.memory.recent.take_seen(&key).filter(|seen| self.handle() == handle_of(seen)) {
+            Some(seen) => (self.owner(&settings), seen),
+            None => self.with_members(&settings).await?,
+        };
+        let handle = handle_of(&target);
+        let mut notes = Vec::new();
+        let kind = target.lb.kind;
+        let wanted = wanted_members(&owner, request.members.as_ref(), kind, &settings, &mut notes);
+        if !target.lb.is_available() {
+            let wait = Progress::wait(format!("load balancer {} is {}", target.lb.id, target.lb.status));
             return Ok(state::waiting(wait, &handle));
         }
-        let mut notes = Vec::new();
-        let wanted = wanted_members(&owner, request.members.as_ref(), lb.kind, &settings, &mut notes);
-        let target = if is_ours && lb.kind == Kind::Plain {
-            let backends = self.cloud.backends(&lb.id).await.map_err(|error| fault::of(&error))?;
-            Balancer { lb, owned: is_ours, backends, ..Balancer::default() }
-        } else {
-            gather::whole(self.cloud, &owner, lb, is_ours, &BTreeSet::new()).await?
-        };
         let steps = members_only(&wanted, &owner, &target, &request.spec_hash).ok_or_else(|| {
             // What was never ensured has to be, in full.
             self.absent()
         })?;
-        let key = self.memory_key();
         if let wait @ Progress::Wait { .. } = self.apply(&key).run(steps).await? {
             return Ok(state::waiting(wait, &handle));
         }
+        self.memory.recent.achieved(&key, achieved(&wanted, &request.spec_hash));
         let internal = settings.internal || !self.is_public();
         let ingress = state::ingress(&target.lb, internal);
         Ok(state::ready(ingress, request.spec_hash.clone(), &handle, notes))
     }
+
+    /// The load balancer in use, with what a change of its members takes; without, if it cannot be changed now.
+    async fn with_members(&self, settings: &Settings) -> Result<(Owner, Balancer)> {
+        let (owner, lb, is_ours) = self.serving(settings).await?;
+        if !lb.is_available() {
+            return Ok((owner, Balancer { lb, owned: is_ours, ..Balancer::default() }));
+        }
+        if is_ours && let Some(target) = self.with_servers(&lb, &Record::read(&lb.desc)).await? {
+            return Ok((owner, target));
+        }
+        let target = gather::whole(self.cloud, &owner, lb, is_ours, &BTreeSet::new()).await?;
+        Ok((owner, target))
+    }
+}
+
+fn handle_of(balancer: &Balancer) -> Handle {
+    Handle::of(balancer.lb.kind, &balancer.lb.id)
 }

@@ -8,8 +8,9 @@ use std::{
 
 use cloud_rest::Error;
 use provider_kit::{load_balancers::Creations, tenancy::Quotas};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
+use super::recent::Recent;
 use crate::{api::subnets::Subnet, cloud::Cloud};
 
 /// How long the subnets are taken to be what they were: their free addresses change.
@@ -29,9 +30,23 @@ pub(crate) struct Memory {
     dead_eips: Mutex<HashMap<String, String>>,
     /// What is being made for tenants.
     pub(super) quotas: Quotas,
+    /// What calls leave to those that follow.
+    pub(super) recent: Recent,
+    /// Something is about to be changed.
+    changes: Notify,
 }
 
 impl Memory {
+    /// Something is about to be changed.
+    pub(super) fn changing(&self) {
+        self.changes.notify_one();
+    }
+
+    /// Comes back when a load balancer or address is about to be changed, the first of a daemon's life if nobody else waits.
+    pub(crate) async fn change(&self) {
+        self.changes.notified().await;
+    }
+
     /// The subnets of a VPC.
     pub(super) async fn subnets(&self, cloud: &Cloud, vpc: &str) -> Result<Arc<Vec<Subnet>>, Error> {
         // Held while reading: one reading serves all who wait.
@@ -56,5 +71,6 @@ impl Memory {
     /// The Service is done with.
     pub(super) fn forget(&self, key: &str) {
         self.dead_eips.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.recent.forget(key);
     }
 }

@@ -4,13 +4,14 @@
 //! done comes last, so that whoever dies in between leaves a load balancer that admits to being unfinished.
 
 use cloud_provider_api::error::Reason;
+use provider_kit::load_balancers::same_spec;
 
 use super::{
     Note, PortKey, Refusal, eip, grouped, plain,
     record::{Done, Record, Shares, digest},
     removal,
     seen::{Balancer, Seen},
-    step::{Action, At, NEW_BALANCER, Step},
+    step::{Action, At, NEW_BALANCER, Step, new_group},
     wanted::{Wanted, WantedEip, WantedMember},
 };
 use crate::api::balancers::{Kind, LoadBalancer, NewLoadBalancer};
@@ -77,8 +78,16 @@ pub(crate) fn plan(wanted: &Wanted, seen: &Seen, site: Option<&Site>, hash: Opti
         plan.notes.extend(part.notes);
     }
     if target.owned {
-        let record = Record { eip: address.recorded, using: address.using, ..Record::default() };
-        plan.steps.extend(record_of_ours(wanted, target, &at, &record, hash));
+        let record = Record {
+            eip: address.recorded,
+            using: address.using,
+            sticky: wanted.sticky,
+            group: grouped::only_group(&wanted.owner, target)
+                .or_else(|| (at.kind == Kind::App).then(|| new_group(&wanted.owner.group_name()))),
+            ..Record::default()
+        };
+        let done = !plan.steps.is_empty();
+        plan.steps.extend(record_of_ours(wanted, target, &at, record, hash, done));
     } else if target.lb.kind == Kind::Plain {
         plan.steps.extend(plain::last_share(wanted, target, &at, address.using)?);
     } else {
@@ -139,26 +148,40 @@ pub(super) fn done(members: &[WantedMember], before: Option<Done>, hash: Option<
         // Whatever is recorded will do, but something has to be.
         None => before.filter(|_| !changes).map_or_else(|| PLANNED.to_owned(), |done| done.hash),
     };
-    Done { hash, members: digest_of(members) }
+    achieved(members, &hash)
 }
 
-pub(crate) fn digest_of(members: &[WantedMember]) -> String {
+/// That these servers are there, and all else that goes by this hash.
+pub(crate) fn achieved(members: &[WantedMember], hash: &str) -> Done {
+    Done { hash: hash.to_owned(), members: digest_of(members) }
+}
+
+fn digest_of(members: &[WantedMember]) -> String {
     digest(members.iter().map(|member| (member.target.as_str(), member.weight)))
 }
 
-fn record_of_ours(wanted: &Wanted, target: &Balancer, at: &At, record: &Record, hash: Option<&str>) -> Option<Step> {
-    let before = Record::read(&target.lb.desc).done;
-    // What a shown plan would achieve is what is recorded, if nothing else changes.
-    let same = |done: Option<Done>| {
-        let record = Record { sticky: wanted.sticky, done, ..record.clone() };
-        record.write(&wanted.owner)
-    };
-    if hash.is_none() && before.is_some() && same(before) == target.lb.desc {
+/// `changes`: something else is done before.
+fn record_of_ours(
+    wanted: &Wanted,
+    target: &Balancer,
+    at: &At,
+    record: Record,
+    hash: Option<&str>,
+    changes: bool,
+) -> Option<Step> {
+    let before = target.record();
+    let new = Record { done: Some(done(&wanted.members, before.done.clone(), hash, changes)), ..record };
+    let text = new.write(&wanted.owner);
+    let is_there = |text: &str| text == target.lb.desc;
+    if is_there(&text) {
         return None;
     }
-    let text = same(Some(done(&wanted.members, None, hash, true)));
-    if text == target.lb.desc {
-        return None;
+    // A plan that is shown has nothing to write down, and one as it was before groups were named is as good.
+    if !changes && before.done.is_some() && (hash.is_none() || before.done == new.done) {
+        let kept = Record { done: before.done, group: before.group, ..new };
+        if is_there(&kept.write(&wanted.owner)) {
+            return None;
+        }
     }
     let name = if target.lb.id == NEW_BALANCER { wanted.balancer_name() } else { target.lb.name.clone() };
     Some(Step::new(Action::UpdateLoadBalancer(at.clone(), name, text), at.id.clone(), DONE))
@@ -197,12 +220,16 @@ pub(crate) fn members_only(
     let mut steps = draft.adds;
     steps.extend(draft.drops);
     if target.owned {
-        let before = Record::read(&target.lb.desc);
+        let before = target.record();
         // What was never finished is not finished by its members.
-        before.done.as_ref()?;
-        let done = Some(Done { hash: hash.to_owned(), members: digest_of(wanted) });
-        let text = Record { done, ..before }.write(owner);
-        if text != target.lb.desc {
+        let finished = before.done.clone()?;
+        let done = Some(achieved(wanted, hash));
+        let group = grouped::only_group(owner, target);
+        let new = Record { group, done, ..before.clone() };
+        // One write is enough where the record stays true without the other.
+        let stays = before.outlasts_members(at.kind) && before.group == new.group && same_spec(&finished.hash, hash);
+        let text = new.write(owner);
+        if !stays && text != target.lb.desc {
             let action = Action::UpdateLoadBalancer(at.clone(), target.lb.name.clone(), text);
             steps.push(Step::new(action, at.id, "the members are as they should be"));
         }

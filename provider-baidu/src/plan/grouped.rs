@@ -78,6 +78,13 @@ pub(super) fn own_groups<'t>(owner: &'t Owner, target: &'t Balancer) -> impl Ite
     target.groups.iter().filter(|group| owner.claim(&group.desc) == Claim::Ours)
 }
 
+/// On an AppBLB: the id of the Service's one group, which the record names.
+pub(super) fn only_group(owner: &Owner, target: &Balancer) -> Option<String> {
+    let name = owner.group_name();
+    let mut there = own_groups(owner, target).filter(|group| target.lb.kind == Kind::App && group.name == name);
+    there.next().map(|group| group.id.clone())
+}
+
 pub(super) fn plan(wanted: &Wanted, target: &Balancer, at: &At) -> Result<Draft, Refusal> {
     let mut draft = Draft::default();
     let owner = &wanted.owner;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{PortKey, record::Record};
+use super::{
+    PortKey,
+    record::{Record, digest},
+};
 use crate::api::{
     balancers::{Backend, Group, Listener, LoadBalancer, Policy},
     eip::Eip,
@@ -45,6 +48,13 @@ impl Balancer {
     /// The record, if it is ours.
     pub(crate) fn record(&self) -> Record {
         if self.owned { Record::read(&self.lb.desc) } else { Record::default() }
+    }
+
+    /// [`digest`] of the servers that are there, of all groups that were read.
+    pub(crate) fn servers(&self) -> String {
+        let backends = self.backends.iter().map(|backend| (backend.instance.as_str(), backend.weight));
+        let members = self.groups.iter().flat_map(|group| &group.members);
+        digest(backends.chain(members.map(|member| (member.target(), member.weight))))
     }
 
     /// The public address that is bound.

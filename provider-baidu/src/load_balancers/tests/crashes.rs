@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cloud_provider_api::v1;
 use serde_json::Value;
 use simulators::engine::{LastAnswer, each_kill};
 
@@ -14,6 +15,8 @@ enum Deed {
     Update,
     /// From public to internal.
     Hide,
+    /// Other nodes, and nothing else.
+    Members,
     Delete,
 }
 
@@ -29,11 +32,32 @@ async fn act(rig: &Rig, deed: Deed, service: &mut Service) {
     let mut new = match deed {
         Deed::Create => return drop(rig.ensure(service).await),
         Deed::Delete => return drop(rig.delete(service).await),
+        Deed::Members => return follow(rig, &other_members(rig, service)).await,
         Deed::Update => changed(service),
         Deed::Hide => service.clone().with("load-balancer-internal-vpc", "true").change(|s| s.hash = "s3".to_owned()),
     };
     rig.ensure(&mut new).await;
     service.handle = new.handle;
+}
+
+/// One node more, one less, and one that drains.
+fn other_members(rig: &Rig, service: &Service) -> Service {
+    service.clone().change(|s| {
+        s.members.nodes = vec![v1::NodeMember { draining: true, ..rig.node(2) }, rig.node(3)];
+        s.hash = "s1-m2".to_owned();
+    })
+}
+
+/// Brings the members to what they should be as a controller does that has just begun.
+async fn follow(rig: &Rig, service: &Service) {
+    for _ in 0..20 {
+        match rig.looks_like(service).await.as_str() {
+            "s1-m2" => return,
+            "s1-m1" | "s1-" => drop(rig.update_members(service).await.unwrap()),
+            other => panic!("{other:?} is achieved"),
+        }
+    }
+    panic!("never achieved");
 }
 
 /// The end, and how many calls changed something. `before`: something of another cluster's with the same names.
@@ -91,6 +115,12 @@ async fn an_appblb_in_the_making_survives_a_kill_after_any_call() {
 #[tokio::test]
 async fn an_appblb_that_changes_survives_a_kill_after_any_call() {
     check(Kind::App, &[Deed::Update, Deed::Hide]).await;
+}
+
+#[tokio::test]
+async fn servers_that_come_and_go_survive_a_kill_after_any_call() {
+    check(Kind::Plain, &[Deed::Members]).await;
+    check(Kind::App, &[Deed::Members]).await;
 }
 
 #[tokio::test]

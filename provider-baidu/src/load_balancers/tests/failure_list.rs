@@ -203,7 +203,7 @@ async fn seen_8_no_servers_means_none() {
         rig.ensure(&mut service).await;
         service.members.nodes.clear();
         service.hash = "s1-m0".to_owned();
-        rig.update_members(&mut service).await.unwrap();
+        rig.update_members(&service).await.unwrap();
         let balancer = rig.shape()["loadBalancers"][0].clone();
         assert_eq!(balancer["backends"], json!([]), "{kind:?}");
         if kind == Kind::App {

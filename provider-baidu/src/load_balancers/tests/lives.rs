@@ -104,14 +104,17 @@ async fn a_plan_is_what_the_run_makes() {
     for kind in KINDS {
         let rig = Rig::of(kind).await;
         let mut service = rig.service(kind);
-        for ports in [
+        for (number, ports) in [
             vec![port(80, 30080)],
             vec![port(80, 30080), port(81, 30081)],
             vec![port(81, 30082), udp(53, 30053)],
             vec![udp(53, 30053)],
-        ] {
+        ]
+        .into_iter()
+        .enumerate()
+        {
             service.spec.ports = ports;
-            service.hash = format!("s{}-m1", service.hash.len());
+            service.hash = format!("s{number}-m1");
             let planned = rig.plan(&service).await.unwrap();
             let planned: Vec<&str> = planned.iter().map(|step| as_made(kind, step.action.name())).collect();
             rig.sim.forget_calls();

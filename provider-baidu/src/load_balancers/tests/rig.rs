@@ -6,7 +6,7 @@ use cloud_provider_api::v1::{self, load_balancer_state::Phase};
 use provider_kit::{Error, Result, Tenant, load_balancers::Outcome, rest::Traces};
 use serde_json::{Value, json};
 use simulators::{
-    baidu::{Baidu, NewMachine, machines, state},
+    baidu::{Baidu, NewMachine, blb::Blb, machines, state},
     engine::{Running, Settings},
 };
 
@@ -226,7 +226,7 @@ impl Rig {
         panic!("never ready: {last}");
     }
 
-    pub(super) async fn update_members(&self, service: &mut Service) -> Result<v1::LoadBalancerState, Error> {
+    pub(super) async fn update_members(&self, service: &Service) -> Result<v1::LoadBalancerState, Error> {
         let request = v1::UpdateLoadBalancerMembersRequest {
             key: Some(service.key()),
             ports: service.spec.ports.clone(),
@@ -239,6 +239,34 @@ impl Rig {
 
     pub(super) async fn look(&self, service: &Service) -> Result<v1::LoadBalancerState> {
         self.with(service, async |engine| engine.look(&service.annotations).await).await
+    }
+
+    /// The hash that a look answers.
+    pub(super) async fn looks_like(&self, service: &Service) -> String {
+        match self.look(service).await.unwrap().phase.unwrap() {
+            Phase::Ready(ready) => ready.spec_hash,
+            Phase::InProgress(wait) => panic!("{wait:?}"),
+        }
+    }
+
+    /// Changes the only load balancer behind everybody's back.
+    fn tamper(&self, change: impl FnOnce(&mut Blb)) {
+        self.sim.edit(|cloud, now| {
+            let id = cloud.blbs.iter().next().expect("a load balancer").blb_id.clone();
+            change(cloud.blbs.change(now, &id).expect("it is there"));
+        });
+    }
+
+    /// Somebody takes a server away, of which nobody is told.
+    pub(super) fn rob(&self) {
+        self.tamper(|blb| {
+            drop(blb.groups.iter_mut().map(|group| &mut group.backends).chain([&mut blb.backends]).find_map(Vec::pop));
+        });
+    }
+
+    /// The description becomes another one.
+    pub(super) fn describe(&self, change: impl FnOnce(&str) -> String) {
+        self.tamper(|blb| blb.desc = change(&blb.desc));
     }
 
     pub(super) async fn delete_once(&self, service: &Service) -> Result<Outcome> {

@@ -198,7 +198,7 @@ async fn anothers_handle_names_and_hints_lead_nowhere() {
     let mut ours = world.hostile().change(|s| s.handle = world.theirs.handle.clone());
     ours = lies.iter().fold(ours, |service, (key, value)| service.with(key, value));
     assert_eq!(world.rig.look(&ours).await.unwrap_err().reason(), Reason::ObjectAbsent);
-    assert_eq!(world.rig.update_members(&mut ours.clone()).await.unwrap_err().reason(), Reason::ObjectAbsent);
+    assert_eq!(world.rig.update_members(&ours).await.unwrap_err().reason(), Reason::ObjectAbsent);
     world.rig.ensure(&mut ours).await;
     let made: Vec<String> = ids(&world.rig).into_iter().filter(|id| !before.contains(id)).collect();
     assert_eq!(
