@@ -79,16 +79,16 @@ pub struct Site {
     binary: fn(&Binaries) -> &Path,
     /// Machines of these names, for the simulator.
     machines: fn(&[String]) -> Value,
-    /// Services of the cloud that are asked about nodes; all others are about load balancers.
+    /// Services of the cloud that are asked about nodes; all others but the next are about load balancers.
     of_nodes: &'static [&'static str],
+    /// Those that are asked about the cluster, once by a daemon that changes anything, however many Services it has.
+    of_cluster: &'static [&'static str],
     classes: &'static [Class],
     /// The cheapest load balancers: one of each kind, told apart by the number.
     cheap: fn(u32) -> Service,
     /// A load balancer of the plainest kind with a public address of its own, and the calls that make its objects, one each.
     public: fn(u32) -> Service,
     made: &'static [&'static str],
-    /// Writes for a load balancer when a node joins.
-    writes_a_node: f64,
     full: Full,
     /// How many members all load balancers have together.
     members: fn(&[Value]) -> usize,
@@ -196,8 +196,8 @@ impl World {
 
     /// Calls about load balancers.
     fn about_services<'a>(&self, calls: &'a [CallView]) -> impl Iterator<Item = &'a CallView> {
-        let of_nodes = self.site.of_nodes;
-        calls.iter().filter(move |call| !of_nodes.contains(&call.service.as_str()))
+        let (of_nodes, of_cluster) = (self.site.of_nodes, self.site.of_cluster);
+        calls.iter().filter(move |call| !of_nodes.iter().chain(of_cluster).any(|of| *of == call.service))
     }
 
     /// What went wrong, with the ends of both logs.

@@ -22,8 +22,12 @@ pub async fn run(args: Args) -> ExitCode {
         read,
         async |daemon, accounts: Accounts| {
             for account in accounts.profiles.all() {
-                let cloud = account.cloud.clone();
-                tokio::spawn(async move { warn_of_managed_controller(&cloud).await });
+                let account = account.clone();
+                tokio::spawn(async move {
+                    // A daemon that has nothing to change fights over nothing, and asks nothing.
+                    account.load_balancers.change().await;
+                    warn_of_managed_controller(&account.cloud).await;
+                });
             }
             Ok::<_, anyhow::Error>(attach(daemon, accounts, &traces))
         },

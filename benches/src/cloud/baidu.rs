@@ -17,6 +17,7 @@ pub static BAIDU: Site = Site {
         json!({ "machines": machines })
     },
     of_nodes: &["bcc", "bbc"],
+    of_cluster: &["cce"],
     classes: &[
         // Looks in the lists of both kinds, for nobody may ever make it twice; load balancer, listener, servers; the address and its
         // binding; and a look that all of it is there.
@@ -29,8 +30,6 @@ pub static BAIDU: Site = Site {
     cheap: |n| if n % 2 == 0 { service(n, &[INTERNAL]) } else { service(n, &[APP, INTERNAL]) },
     public: plain,
     made: &["CreateLoadBalancer", "CreateListener", "AddBackendServers", "CreateEip", "BindEip"],
-    // The record of what was done is in the load balancer's description.
-    writes_a_node: 2.0,
     full: Full { members: 50, batch: 50, action: "AddBackendServers" },
     members,
     members_in: "/blbs",

@@ -61,6 +61,10 @@ async fn class_costs(site: &'static Site, extent: Extent, class: &Class, report:
         "",
         Target::None,
     );
+    if !site.of_cluster.is_empty() {
+        let about = calls.iter().filter(|call| site.of_cluster.contains(&call.service.as_str())).count();
+        report.figure(format!("{name}: and calls about the cluster"), as_f64(about), "", Target::AtMost(1.0));
+    }
     let order: Vec<&str> = world.about_services(&calls).map(|call| call.action.as_str()).collect();
     report.remark(format!("{name}: {}.", order.join(", ")));
 
@@ -103,7 +107,7 @@ async fn one_more_node(site: &'static Site, extent: Extent, report: &mut Report)
         format!("one more node in {balancers} load balancers: writes"),
         as_f64(tally.writes),
         "",
-        Target::Exactly(f64::from(balancers) * site.writes_a_node),
+        Target::Exactly(f64::from(balancers)),
     );
     report.figure("the same: reads a load balancer", as_f64(tally.reads) / f64::from(balancers), "", Target::None);
     report.remark(format!("One more node: {:?}.", tally.by_action));

@@ -17,6 +17,7 @@ pub static HUAWEI: Site = Site {
         json!({ "servers": servers })
     },
     of_nodes: &["ecs"],
+    of_cluster: &[],
     classes: &[
         // An ELB: a look whether it is there already, the subnets that members are in, and a call for each object: load balancer,
         // pool, members, health monitor, listener. A shared one gets its public address by a call of its own.
@@ -41,7 +42,6 @@ pub static HUAWEI: Site = Site {
         "CreateListener",
         "CreatePublicip",
     ],
-    writes_a_node: 1.0,
     full: Full { members: 500, batch: 200, action: "BatchCreateMembers" },
     members: <[Value]>::len,
     members_in: "/elb/members",

@@ -110,7 +110,7 @@ fn on_wire(cluster: Cluster, region: &str) -> v1::ManagedCluster {
     }
 }
 
-/// Tells once, in the log, when the cluster that is served has a controller of the cloud's own. Best effort: the key may not be
+/// Tells, in the log, when the cluster that is served has a controller of the cloud's own. Best effort: the key may not be
 /// allowed to ask.
 pub(crate) async fn warn_of_managed_controller(cloud: &Cloud) {
     let id = &cloud.config().cluster_id;
