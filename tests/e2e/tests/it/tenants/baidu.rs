@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::world::{Attempt, BANK, Cloud, HANDLE, NOBODYS, SHOP, Story, Tenants};
+use super::world::{Attempt, BANK, Cloud, HANDLE, NOBODYS, SHOP, Story, Tenants, text};
 
 const ID: &str = "service.beta.kubernetes.io/cce-load-balancer-id";
 const EXIST_ID: &str = "service.beta.kubernetes.io/cce-load-balancer-exist-id";
@@ -36,10 +36,6 @@ const ACCESS: &str = "  a: { account: default, tags: { cost-center: '4711' } }
     maxLoadBalancers: 2
     maxPublicAddresses: 1
 ";
-
-fn text(value: &Value) -> Result<String> {
-    value.as_str().map(str::to_owned).with_context(|| format!("{value} is no text"))
-}
 
 fn attempt<'a>(name: &'a str, annotations: &[(&'a str, &'a str)], told: &[&'a str]) -> Attempt<'a> {
     Attempt { name, annotations: annotations.to_vec(), spec: json!({}), told: told.to_vec() }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::world::{Attempt, Cloud, HANDLE, NOBODYS, SHOP, Story, Tenants};
+use super::world::{Attempt, Cloud, HANDLE, NOBODYS, SHOP, Story, Tenants, text};
 
 const CLASS: &str = "kubernetes.io/elb.class";
 const ID: &str = "kubernetes.io/elb.id";
@@ -52,10 +52,6 @@ fn attempt<'a>(name: &'a str, annotations: &[(&'a str, &'a str)], told: &[&'a st
 fn by_address<'a>(name: &'a str, gateway: &'a str, address: &'a str, told: &[&'a str]) -> Attempt<'a> {
     let attempt = attempt(name, &[(CLASS, "dnat"), (GATEWAY, gateway)], told);
     Attempt { spec: json!({"loadBalancerIP": address}), ..attempt }
-}
-
-fn text(value: &Value) -> Result<String> {
-    value.as_str().map(str::to_owned).with_context(|| format!("{value} is no text"))
 }
 
 /// The public address, as the cloud has it.

@@ -98,7 +98,7 @@ impl Cloud {
             Self::Huawei(_) => ("servers", json!({"name": NODE, "address": ADDRESS})),
         };
         let seeded = self.simulator().seed(&json!({kind: [machine]})).await?;
-        seeded[kind][0].as_str().map(str::to_owned).context("the simulator named no machine")
+        text(&seeded[kind][0])
     }
 }
 
@@ -140,6 +140,11 @@ pub(super) struct Story<'a> {
     pub(super) inside: Vec<(&'a str, &'a str)>,
     /// Annotations that say things of another's, and lead nowhere.
     pub(super) lies: Vec<(&'a str, &'a str)>,
+}
+
+/// A text of an object of the cloud's.
+pub(super) fn text(value: &Value) -> Result<String> {
+    value.as_str().map(str::to_owned).with_context(|| format!("{value} is no text"))
 }
 
 fn access(tenants: &str) -> String {
