@@ -63,6 +63,7 @@ impl Ran {
 pub(crate) struct Rig {
     pub(crate) folder: TempDir,
     pub(crate) endpoint: String,
+    pub(crate) provider: MockProvider,
     _running: Running,
 }
 
@@ -82,16 +83,20 @@ impl Rig {
     /// With what this process's own user may call.
     pub(crate) async fn with(scenario: &str, classes: &[Class]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("p.sock");
         let uid = std::fs::metadata(folder.path()).unwrap().uid();
         let settings = Settings {
-            listen: vec![Endpoint::Unix(path.clone())],
+            listen: vec![Endpoint::Unix(folder.path().join("p.sock"))],
             access: Access::nobody().allow(Identity::Uid(uid), classes.iter().copied(), None),
             ..Settings::default()
         };
+        Self::serve(folder, scenario, settings).await
+    }
+
+    pub(crate) async fn serve(folder: TempDir, scenario: &str, settings: Settings) -> Self {
         let provider = MockProvider::new(Scenario::parse(scenario).unwrap());
         let running = serve(Daemon::new(settings), &provider).start().await.unwrap();
-        Self { folder, endpoint: format!("unix:{}", path.display()), _running: running }
+        let endpoint = running.endpoints()[0].to_string();
+        Self { folder, endpoint, provider, _running: running }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
