@@ -114,7 +114,15 @@ impl Cloud for Baidu {
     fn services(&self) -> Vec<Service<State>> {
         let mut services = vec![bcc::service(), network::service(), routes::service(), eip::service(), bbc::service()];
         services.extend(blb::services());
-        services.extend([cce::v1(), cce::v2(), ccr::personal(), ccr::service(), sts::service(), iam::service()]);
+        services.extend([
+            cce::v1(),
+            cce::v2(),
+            ccr::personal(),
+            ccr::service(),
+            ccr::docker(),
+            sts::service(),
+            iam::service(),
+        ]);
         services.extend([metadata::service(), private::service(), tags::service()]);
         // Last: where no host tells, paths that others have, too, are theirs.
         services.extend([bec::machines(), bec::load_balancers(), blb::at_edge()]);
@@ -234,6 +242,7 @@ mod tests {
             headers.insert("cce-remote-host", remote.parse().unwrap());
         }
         let request = Request {
+            tls: false,
             method: Method::GET,
             host: host.to_owned(),
             path: path.to_owned(),

@@ -208,6 +208,7 @@ mod tests {
 
     fn request(path: &str, token: &str, body: &str) -> Request {
         Request {
+            tls: false,
             method: Method::POST,
             host: "blb.bj.baidubce.com".to_owned(),
             path: path.to_owned(),

@@ -1,5 +1,6 @@
 //! Image registries: CCR's instances with their robots and passwords, and the personal one.
 
+mod docker;
 mod personal;
 mod robots;
 
@@ -9,8 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub(super) use self::personal::service as personal;
 pub use self::robots::Robot;
+pub(super) use self::{docker::service as docker, personal::service as personal};
 use super::{
     State,
     calls::{C, body, done, numbered, second},
@@ -44,6 +45,9 @@ pub struct Registry {
     /// Accounts for programs.
     pub robots: Vec<Robot>,
     robots_made: i64,
+    /// What Docker was given to show instead of a login, and until when.
+    #[serde(skip)]
+    tokens: Vec<(String, Timestamp)>,
 }
 
 /// An instance to add.
@@ -58,6 +62,8 @@ pub struct NewRegistry {
     pub account: Option<String>,
     /// Its status; absent: `running`.
     pub status: Option<String>,
+    /// Its host; absent: made of its id and the region.
+    pub public_url: Option<String>,
     /// Its host inside VPCs that are linked to it; absent: none is.
     pub private_domain: Option<String>,
 }
@@ -84,7 +90,7 @@ impl State {
     /// Adds an instance of the enterprise registry.
     pub fn add_registry(&mut self, new: NewRegistry) {
         let registry = Registry {
-            public_url: format!("{}-pub.cnc.{}.{}", new.id, self.region, self.domain),
+            public_url: new.public_url.unwrap_or_else(|| format!("{}-pub.cnc.{}.{}", new.id, self.region, self.domain)),
             account: new.account.unwrap_or_else(|| ACCOUNT.to_owned()),
             name: new.name,
             status: new.status.unwrap_or_else(|| "running".to_owned()),
@@ -93,6 +99,7 @@ impl State {
             temporary: Vec::new(),
             robots: Vec::new(),
             robots_made: 0,
+            tokens: Vec::new(),
             id: new.id,
         };
         self.registries.insert(Timestamp::MIN, &registry.id.clone(), registry);

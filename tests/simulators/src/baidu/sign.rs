@@ -178,6 +178,7 @@ mod tests {
             let headers = self.input.headers.iter().chain(&self.expected.added_headers);
             let host = self.input.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
             Request {
+                tls: false,
                 method: self.input.method.parse().unwrap(),
                 host: host.map(|(_, value)| value.to_ascii_lowercase()).unwrap_or_default(),
                 path: wire.join("/"),

@@ -19,10 +19,12 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+    /// Whether it came over TLS.
+    pub tls: bool,
 }
 
 impl Request {
-    pub(crate) fn new(parts: Parts, body: Bytes) -> Self {
+    pub(crate) fn new(parts: Parts, body: Bytes, tls: bool) -> Self {
         let Parts { method, uri, headers, .. } = parts;
         Self {
             host: host_of(&uri, &headers),
@@ -31,6 +33,7 @@ impl Request {
             method,
             headers,
             body,
+            tls,
         }
     }
 

@@ -190,10 +190,11 @@ async fn speak<C: Cloud>(
     acceptor: &TlsAcceptor,
 ) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
-    let wire = Arc::new(Wire { socket: rustix::io::dup(&stream)?, cut: CancellationToken::new() });
+    let socket = rustix::io::dup(&stream)?;
     let mut first = [0];
     // The first byte of a TLS handshake.
     let tls = stream.peek(&mut first).await? == 1 && first[0] == 0x16;
+    let wire = Arc::new(Wire { socket, tls, cut: CancellationToken::new() });
     let stream: Pin<Box<dyn Stream>> = if tls { Box::pin(acceptor.accept(stream).await?) } else { Box::pin(stream) };
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
@@ -209,6 +210,7 @@ async fn speak<C: Cloud>(
 struct Wire {
     /// A second hold on the socket, to set what is to happen when it closes.
     socket: OwnedFd,
+    tls: bool,
     cut: CancellationToken,
 }
 
@@ -221,7 +223,7 @@ async fn respond<C: Cloud>(
 ) -> Result<Response<Body>, hyper::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    match simulator.handle(&Request::new(parts, body)).await {
+    match simulator.handle(&Request::new(parts, body, wire.tls)).await {
         Outcome::Answer(answer) => {
             Ok(response(answer, |body| Full::new(body.clone()).map_err(|never| match never {}).boxed()))
         }

@@ -197,7 +197,7 @@ mod tests {
                 request = request.header(name, value);
             }
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            Request::new(parts, Bytes::from(self.body.clone()))
+            Request::new(parts, Bytes::from(self.body.clone()), true)
         }
     }
 

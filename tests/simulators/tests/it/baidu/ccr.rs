@@ -111,3 +111,34 @@ async fn the_personal_registry_s_user_keeps_its_name_for_ever() {
     assert_eq!(client.get(at).await.ok()["username"], "me");
     assert_eq!(cloud.look(|cloud| cloud.personal_users[state::ACCOUNT].username.clone()), "me");
 }
+
+#[tokio::test]
+async fn docker_is_told_which_logins_are_let_in() {
+    let (cloud, client) = world().await;
+    let host = cloud.address().to_string();
+    cloud.seed(json!({ "registries": [{ "id": "ccr-here", "name": "here", "publicUrl": host }] })).unwrap();
+    let mut body = robot("puller");
+    body["secret"] = json!("Secret12345");
+    client.post("/ccr/v1/instances/ccr-here/robots", body).await.ok();
+
+    let greeting = client.http.get(format!("http://{host}/v2/")).send().await.unwrap();
+    assert_eq!(greeting.status(), 401);
+    let challenge = greeting.headers()["www-authenticate"].to_str().unwrap().to_owned();
+    let realm = challenge.split('"').nth(1).unwrap().to_owned();
+    assert_eq!(challenge, format!(r#"Bearer realm="http://{host}/service/token",service="harbor-registry""#));
+    let login = async |username: &str, password: &str| {
+        let url = format!("{realm}?service=harbor-registry&account={username}");
+        client.http.get(url).basic_auth(username, Some(password)).send().await.unwrap()
+    };
+    assert_eq!(login("puller", "another").await.status(), 401);
+    let token: Value = login("puller", "Secret12345").await.json().await.unwrap();
+    let shown = async |token: &str| {
+        client.http.get(format!("http://{host}/v2/")).bearer_auth(token).send().await.unwrap().status().as_u16()
+    };
+    let token = token["token"].as_str().unwrap();
+    assert_eq!((shown(token).await, shown("another").await), (200, 401));
+    cloud.advance(Duration::from_secs(301));
+    assert_eq!(shown(token).await, 401);
+    let elsewhere = client.http.get(format!("http://{host}/v2/")).header("host", "localhost");
+    assert_eq!(elsewhere.send().await.unwrap().status(), 404, "no registry has that host");
+}
