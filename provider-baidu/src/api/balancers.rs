@@ -14,7 +14,7 @@ pub(crate) use self::{
 };
 use super::{
     page::{ByMarker, Listed},
-    text::{Tag, or_default, truth_or_none},
+    text::{Tag, number, or_default, truth_or_none},
 };
 use crate::{
     cloud::{BY_MARKER, Cloud, Request},
@@ -94,6 +94,17 @@ pub(crate) struct LoadBalancer {
     /// `false`: protected.
     #[serde(deserialize_with = "truth_or_none")]
     pub(crate) allow_delete: Option<bool>,
+    /// Ports of its listeners. Lists do not say.
+    #[serde(rename = "listener")]
+    pub(crate) ports: Option<Vec<ListenerPort>>,
+}
+
+/// The port of a listener, as the load balancer's detail has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ListenerPort {
+    #[serde(deserialize_with = "number")]
+    pub(crate) port: u16,
 }
 
 impl LoadBalancer {
@@ -229,10 +240,12 @@ mod tests {
             "vpcId": "vpc-1", "publicIp": "", "tags": [{"tagKey": "a", "tagValue": "b"}], "allowDelete": "false"});
         let lb: LoadBalancer = serde_json::from_value(item).unwrap();
         assert!(lb.is_available() && !lb.has_failed() && lb.allow_delete == Some(false));
+        assert_eq!(lb.ports, None, "a list does not say which listeners there are");
         assert_eq!((lb.desc.as_str(), lb.tags[0].pair()), ("", ("a", "b")));
         let detail = json!({"blbId": "lb-1", "status": "updating", "listener": [{"port": "80", "type": "TCP"}]});
         let lb: LoadBalancer = serde_json::from_value(detail).unwrap();
         assert!(!lb.is_available() && lb.is_updating() && lb.allow_delete.is_none());
+        assert_eq!(lb.ports, Some(vec![ListenerPort { port: 80 }]));
     }
 
     #[test]

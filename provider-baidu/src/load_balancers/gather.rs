@@ -1,9 +1,10 @@
 //! Reads what the cloud has for one Service.
 //!
-//! Absence is proven by id: a load balancer that the caller's handle names is asked for by its id. Only where that leads to none of ours
-//! are all of the account's looked through, of which there are few: one page holds them.
+//! Absence is proven by id: a load balancer that the caller's handle names is asked for by its id, and a list that lacks what its load
+//! balancer says is there is refused. Only where ids lead to none of ours are all of the account's looked through, of which there are
+//! few: one page holds them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use cloud_provider_api::error::Reason;
 use futures::future::{try_join, try_join_all};
@@ -12,7 +13,7 @@ use provider_kit::{Error, Result, Tenant};
 use super::handle::Handle;
 use crate::{
     PROVIDER,
-    api::balancers::{Kind, LoadBalancer},
+    api::balancers::{Kind, Listener, LoadBalancer, Policy},
     cloud::Cloud,
     fault,
     plan::{
@@ -23,6 +24,9 @@ use crate::{
         wanted::{Named, Wanted, WantedEip},
     },
 };
+
+/// When a list that lacks something is read again.
+const READ_AGAIN: Duration = Duration::from_secs(5);
 
 /// What to look for.
 #[derive(Clone, Debug)]
@@ -114,9 +118,14 @@ pub(super) async fn search(cloud: &Cloud, search: &Search<'_>) -> Result<Found> 
         let all = all_balancers(cloud, search.kinds).await?;
         for lb in &all {
             let known = found.owned.iter().chain(&found.existing).any(|other| other.id == lb.id);
-            if !known && search.owner.claim_balancer(lb, &search.hints) == Claim::Ours {
+            if !known
+                && search.owner.claim_balancer(lb, &search.hints) == Claim::Ours
+                // A list may be behind, and does not say which listeners there are.
+                && let Some(lb) = by_id(cloud, lb.kind, &lb.id).await?
+                && search.owner.claim_balancer(&lb, &search.hints) == Claim::Ours
+            {
                 found.former.retain(|other| other.id != lb.id);
-                found.owned.push(lb.clone());
+                found.owned.push(lb);
             }
         }
         found.all = Some(all);
@@ -176,6 +185,34 @@ impl Search<'_> {
     }
 }
 
+/// The listeners of a load balancer: all that it says it has.
+async fn listeners_of(cloud: &Cloud, lb: &LoadBalancer) -> Result<Vec<Listener>> {
+    let listeners = cloud.listeners(lb.kind, &lb.id).await.map_err(|error| fault::of(&error))?;
+    // The words for protocols are the cloud's to change: at a port there are as many as it says, or more.
+    let said = lb.ports.iter().flatten().map(|said| said.port);
+    for port in said.clone().collect::<BTreeSet<_>>() {
+        let count = said.clone().filter(|other| *other == port).count();
+        if listeners.iter().filter(|listener| listener.port == port).count() < count {
+            return Err(unfinished(lb, &format!("a listener at port {port}")));
+        }
+    }
+    Ok(listeners)
+}
+
+/// The group a policy leads to, if it is of those that are listed: AppBLB has groups of addresses besides.
+fn listed_group(kind: Kind, policy: &Policy) -> &str {
+    if kind == Kind::Edge { policy.group() } else { &policy.app_server_group_id }
+}
+
+/// A list that lacks what its load balancer is known to have.
+fn unfinished(lb: &LoadBalancer, what: &str) -> Error {
+    let message = format!("load balancer {} ({}) has {what}, which the cloud's list of them lacks", lb.id, lb.name);
+    // Not ABORTED, which is for what passes unseen: a person is to read of lists that stay short.
+    Error::cloud(PROVIDER, Reason::ListingUnfinished, message)
+        .with_code(tonic::Code::Unavailable)
+        .retry_after(READ_AGAIN)
+}
+
 /// Reads what hangs on a load balancer. `keys`: the ports whose policies matter.
 pub(super) async fn whole(
     cloud: &Cloud,
@@ -186,18 +223,26 @@ pub(super) async fn whole(
 ) -> Result<Balancer> {
     let (kind, id) = (lb.kind, lb.id.clone());
     let mut balancer = Balancer { lb, owned: is_ours, ..Balancer::default() };
+    let listeners = listeners_of(cloud, &balancer.lb);
     if kind == Kind::Plain {
-        let read = Box::pin(try_join(cloud.listeners(kind, &id), cloud.backends(&id)));
-        (balancer.listeners, balancer.backends) = read.await.map_err(|error| fault::of(&error))?;
+        let backends = async { cloud.backends(&id).await.map_err(|error| fault::of(&error)) };
+        (balancer.listeners, balancer.backends) = Box::pin(try_join(listeners, backends)).await?;
         return Ok(balancer);
     }
-    let read = Box::pin(try_join(cloud.listeners(kind, &id), cloud.groups(kind, &id)));
-    (balancer.listeners, balancer.groups) = read.await.map_err(|error| fault::of(&error))?;
+    let groups = async { cloud.groups(kind, &id).await.map_err(|error| fault::of(&error)) };
+    (balancer.listeners, balancer.groups) = Box::pin(try_join(listeners, groups)).await?;
     for group in balancer.groups.iter_mut().filter(|group| owner.claim(&group.desc) == Claim::Ours) {
         group.members = cloud.group_members(kind, &id, &group.id).await.map_err(|error| fault::of(&error))?;
     }
     for key in keys.iter().filter(|key| balancer.listeners.iter().any(|listener| listener.key() == Some(**key))) {
         let policies = cloud.policies(kind, &id, *key).await.map_err(|error| fault::of(&error))?;
+        let unlisted = policies
+            .iter()
+            .map(|policy| listed_group(kind, policy))
+            .find(|group| is_ours && !group.is_empty() && !balancer.groups.iter().any(|listed| listed.id == *group));
+        if let Some(group) = unlisted {
+            return Err(unfinished(&balancer.lb, &format!("group {group}, to which a policy leads")));
+        }
         balancer.policies.insert(*key, policies);
     }
     Ok(balancer)
@@ -230,7 +275,7 @@ pub(super) async fn for_ensure(cloud: &Cloud, wanted: &Wanted, found: &mut Found
 
 /// Reads what a load balancer of ours is kept for, if it is to go with all that hangs on it.
 async fn to_go(cloud: &Cloud, lb: LoadBalancer) -> Result<Balancer> {
-    let listeners = cloud.listeners(lb.kind, &lb.id).await.map_err(|error| fault::of(&error))?;
+    let listeners = listeners_of(cloud, &lb).await?;
     Ok(Balancer { lb, owned: true, listeners, ..Balancer::default() })
 }
 

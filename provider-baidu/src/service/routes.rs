@@ -73,32 +73,25 @@ async fn table(account: &Account, cloud: &Cloud) -> Result<String> {
 }
 
 /// The routes this cluster may change. Those to a machine that is proven gone lead nowhere, and those that the node does not want
-/// are shown as if they did, so that they go.
+/// are shown as if they did, so that they go. What the Go provider made says no node: until the node on its machine was looked at it is
+/// not shown, for under a name that is guessed it would be taken for a route to no node, and go.
 async fn own_routes(account: &Account, rules: &[Rule]) -> Vec<v1::Route> {
     let own = own(rules, &account.cloud.config().cluster_id);
     let questions: Vec<Question<'_>> = own.iter().map(|(rule, _)| Question::Id(rule.nexthop.clone())).collect();
     let machines = account.fleet.look_up(&questions, None).await;
     let pairs = own.into_iter().zip(machines);
     pairs
-        .map(|((rule, marked), machine)| {
-            let outcome = machine.ok().map(|answer| answer.outcome);
-            let is_gone = matches!(outcome, Some(Outcome::Absent { .. }));
-            // The Go provider did not say for which node: CCE calls nodes by their address, unless we know better.
-            let by_address = || match &outcome {
-                Some(Outcome::Found(machine)) => machine.internal.first().map(ToString::to_string),
-                _ => None,
-            };
+        .filter_map(|((rule, marked), machine)| {
+            let is_gone = machine.is_ok_and(|answer| matches!(answer.outcome, Outcome::Absent { .. }));
             let named = Some(marked.to_owned()).filter(|node| !node.is_empty());
-            v1::Route {
+            let node = named.or_else(|| account.hints.node_of(&rule.nexthop));
+            (is_gone || node.is_some()).then(|| v1::Route {
                 name: rule.id.clone(),
-                target_node: named
-                    .or_else(|| account.hints.node_of(&rule.nexthop))
-                    .or_else(by_address)
-                    .unwrap_or_default(),
+                target_node: node.unwrap_or_default(),
                 destination_cidr: rule.destination.clone(),
                 blackhole: is_gone || account.hints.is_kept_out(&rule.nexthop),
                 ..v1::Route::default()
-            }
+            })
         })
         .collect()
 }

@@ -50,9 +50,13 @@ async fn the_go_providers_rules_are_taken_over_and_foreign_ones_stay() {
     let listed = rig.list_routes().await.unwrap();
     let told: Vec<_> =
         listed.iter().map(|route| (route.name.as_str(), route.target_node.as_str(), route.blackhole)).collect();
-    assert_eq!(told, [(before[0].as_str(), "192.168.0.4", false), (&before[1], "", true)]);
-    assert_eq!(rig.create(vec![route("192.168.0.4", "10.244.0.0/24", "i-1")]).await, [""]);
+    assert_eq!(told, [(before[1].as_str(), "", true)], "to which node the first leads is not known yet");
+    assert_eq!(rig.create(vec![route("node-a", "10.244.0.0/24", "i-1")]).await, [""]);
     assert_eq!(rig.writes(), 0, "the rule that is there does");
+    rig.look_up(vec![node("node-a", "cce://i-1")], false).await;
+    let listed = rig.list_routes().await.unwrap();
+    let told: Vec<_> = listed.iter().map(|route| (route.name.as_str(), route.target_node.as_str())).collect();
+    assert_eq!(told, [(before[0].as_str(), "node-a"), (&before[1], "")]);
     let taken = vec![route("a", "10.244.2.0/24", "i-2"), route("b", "10.244.3.0/24", "i-2")];
     assert_eq!(rig.create(taken).await, ["NOT_OURS", "NOT_OURS"]);
     let mut foreign = route("", "10.244.2.0/24", "i-1");

@@ -11,7 +11,7 @@ use testkit::{
     services,
 };
 
-use crate::simulated;
+use crate::simulated::{self, Kinds, faults::Changes};
 
 /// What a world is made of.
 pub type Settings = simulated::Settings<HuaweiSettings>;
@@ -20,6 +20,9 @@ pub type World = simulated::World<Huawei>;
 
 /// The first annotation of every Service here.
 pub const CLASS: &str = "kubernetes.io/elb.class";
+
+/// The classes, of which the shared one is the older.
+pub const KINDS: Kinds = Kinds { make: World::service, names: ["shared", "dedicated"] };
 
 /// A load balancer as the simulator has it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -65,5 +68,18 @@ impl World {
     pub async fn addresses(&self) -> Result<Vec<String>> {
         let all: Vec<Value> = self.cloud.simulator().objects("/publicips").await?;
         Ok(all.iter().filter_map(|eip| eip["id"].as_str().map(str::to_owned)).collect())
+    }
+}
+
+/// The time between two health checks follows an annotation.
+pub fn changes() -> Changes {
+    Changes {
+        service: |name| World::service(name, 8080, "shared"),
+        want: |number| {
+            let option = json!({"delay": 10 + number, "timeout": 3, "max_retries": 3}).to_string();
+            json!({"kubernetes.io/elb.health-check-option": option})
+        },
+        shown_in: "/elb/monitors",
+        is_so: |monitor, number| monitor["fields"]["delay"] == json!(10 + number),
     }
 }

@@ -1,9 +1,12 @@
 //! The same on a simulated cloud: control plane, cloud, its daemon and the controller.
 
 pub mod faults;
+mod kills;
+mod lists;
 mod secrets;
 mod site;
 mod steps;
+mod switch;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::core::v1::{Node, Service, ServicePort};
 use kube::{
     Api, Client,
     api::{DeleteParams, PostParams},
@@ -31,11 +34,32 @@ use testkit::{
     services,
 };
 
-pub use self::site::Site;
+pub use self::{kills::Kill, site::Site, switch::Settled};
 use crate::{PATIENCE, Victim, admin, impatient, pod_cidr};
 
 /// Both programs log all they can: [`World::ends_well`] reads it.
 const EVERYTHING: &str = "--v=10";
+
+/// The kinds of load balancers that Services of a cloud may have, each with a public address.
+pub struct Kinds {
+    /// A Service of this name, with this port, and a load balancer of this kind.
+    pub make: fn(&str, u16, &str) -> Service,
+    /// The kinds.
+    pub names: [&'static str; 2],
+}
+
+/// The same Service with the port after its own, too.
+pub fn with_second_port(mut service: Service) -> Service {
+    let ports = service.spec.as_mut().and_then(|spec| spec.ports.as_mut());
+    if let Some(ports) = ports
+        && let Some(first) = ports.first_mut()
+    {
+        first.name = Some("first".to_owned());
+        let second = ServicePort { name: Some("second".to_owned()), port: first.port + 1, ..first.clone() };
+        ports.push(second);
+    }
+    service
+}
 
 /// What a world is made of.
 #[derive(Clone, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloud_provider_api::error::Reason;
 use simulators::engine::{Effect, Rule};
 
-use super::rig::{KINDS, Rig};
+use super::rig::{KINDS, Rig, port, udp};
 use crate::api::balancers::Kind;
 
 fn refusal(status: u16, code: &str) -> Rule {
@@ -28,6 +28,54 @@ async fn empty_lists_never_lead_to_a_second_load_balancer_nor_to_a_loss() {
         rig.sim.mend_all();
         rig.ensure(&mut service).await;
         assert_eq!(rig.count(), (1, 1), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_lacks_what_its_load_balancer_has_is_refused_and_makes_nothing() {
+    for kind in KINDS {
+        for (keep, handle_is_lost) in [(0, false), (1, false), (1, true)] {
+            let told = format!("{kind:?}, {keep} rows, handle lost: {handle_is_lost}");
+            let mut rig = Rig::of(kind).await;
+            let mut service = rig.service(kind).change(|s| s.spec.ports.push(udp(80, 30081)));
+            rig.ensure(&mut service).await;
+            let handle = service.handle.clone();
+            rig.restart();
+            rig.sim.forget_calls();
+            let rule = rig.sim.break_with(Rule::new(Effect::ShortList { keep }));
+            service = service.change(|s| {
+                s.hash = "s2".to_owned();
+                s.spec.ports.push(port(81, 30082));
+            });
+            if handle_is_lost {
+                service.handle.clear();
+            }
+            let error = rig.ensure_once(&service).await.expect_err(&told);
+            assert_eq!((error.code(), error.reason()), (tonic::Code::Unavailable, Reason::ListingUnfinished), "{told}");
+            assert!(error.message().contains("which the cloud's list of them lacks"), "{told}: {error}");
+            assert_eq!(rig.calls().1, [""; 0], "{told}");
+            rig.sim.mend(rule);
+            rig.ensure(&mut service).await;
+            assert_eq!((rig.count(), &service.handle), ((1, 1), &handle), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_that_are_behind_for_long_are_waited_for() {
+    for kind in KINDS {
+        let rig = Rig::of(kind).await;
+        rig.lag(Duration::from_secs(25));
+        let mut service = rig.service(kind);
+        rig.ensure(&mut service).await;
+        let mut more = service.change(|s| {
+            s.hash = "s2".to_owned();
+            s.spec.ports = vec![udp(80, 30081), port(81, 30082)];
+        });
+        rig.ensure(&mut more).await;
+        assert_eq!(rig.count(), (1, 1), "{kind:?}");
+        let listeners = rig.shape()["loadBalancers"][0]["listeners"].as_array().unwrap().len();
+        assert_eq!(listeners, 2, "{kind:?}: {:#}", rig.shape());
     }
 }
 

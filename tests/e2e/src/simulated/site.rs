@@ -25,6 +25,9 @@ pub trait Site: Sized {
     /// Where the simulator shows load balancers, as a JSON pointer, and which field is their id.
     const BALANCERS: (&'static str, &'static str);
 
+    /// The same for public addresses.
+    const ADDRESSES: (&'static str, &'static str);
+
     /// Starts both, with these flags of the daemon besides the settings'.
     async fn start(
         binaries: &Binaries,
@@ -73,11 +76,12 @@ pub trait Site: Sized {
 
 /// What both have by themselves.
 macro_rules! site {
-    ($cloud:ident, $settings:ident, $balancers:literal, $id:literal) => {
+    ($cloud:ident, $settings:ident, $balancers:expr, $addresses:expr) => {
         impl Site for $cloud {
             type Settings = $settings;
 
-            const BALANCERS: (&'static str, &'static str) = ($balancers, $id);
+            const BALANCERS: (&'static str, &'static str) = $balancers;
+            const ADDRESSES: (&'static str, &'static str) = $addresses;
 
             async fn start(
                 binaries: &Binaries,
@@ -141,12 +145,20 @@ macro_rules! site {
     };
 }
 
-site!(Huawei, HuaweiSettings, "/elb/load_balancers", "id");
-site!(Baidu, BaiduSettings, "/blbs", "blbId");
+site!(Huawei, HuaweiSettings, ("/elb/load_balancers", "id"), ("/publicips", "id"));
+site!(Baidu, BaiduSettings, ("/blbs", "blbId"), ("/eips", "eip"));
 
 /// The ids of all load balancers a cloud has, in order.
 pub(crate) async fn balancer_ids<C: Site>(cloud: &C) -> Result<Vec<String>> {
-    let (kind, id) = C::BALANCERS;
+    ids(cloud, C::BALANCERS).await
+}
+
+/// Those of all public addresses.
+pub(crate) async fn addresses<C: Site>(cloud: &C) -> Result<Vec<String>> {
+    ids(cloud, C::ADDRESSES).await
+}
+
+async fn ids<C: Site>(cloud: &C, (kind, id): (&str, &str)) -> Result<Vec<String>> {
     let all: Vec<Value> = cloud.simulator().objects(kind).await?;
     let mut ids: Vec<_> = all.iter().filter_map(|one| one[id].as_str().map(str::to_owned)).collect();
     ids.sort();

@@ -3,30 +3,18 @@
 
 use anyhow::Result;
 use e2e::{
-    baidu::{Settings, World, given, with},
-    simulated::faults::{Changes, Fault, Row},
+    baidu::{Settings, World, changes, given, with},
+    simulated::faults::{Fault, Row},
 };
 use serde_json::json;
 use testkit::cloud::baidu::{ACCOUNT, Baidu, BaiduSettings, Keys};
 
-const PORT: u16 = 8080;
-const BANDWIDTH: &str = "service.beta.kubernetes.io/cce-elastic-ip-bandwidth-in-mbps";
 /// A machine whose role has keys of the account.
 const DAEMONS: &str = "i-daemon01";
 const ROLE: &str = "ccm";
 const OTHER_ACCESS: &str = "ALTAKofanotheraccount0001";
 const OTHER_SECRET: &str = "secret-of-a-key-of-another-account-001";
 const OTHER_ACCOUNT: &str = "b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0";
-
-/// The bandwidth of the public address follows an annotation.
-fn changes() -> Changes {
-    Changes {
-        service: |name| World::service(name, PORT, "blb"),
-        want: |number| json!({ BANDWIDTH: (10 + number).to_string() }),
-        shown_in: "/eips",
-        is_so: |eip, number| eip["bandwidthInMbps"] == json!(10 + number),
-    }
-}
 
 async fn weathered(controller_args: Vec<String>, faults: Vec<Row<Baidu>>) -> Result<()> {
     let mut world: World = World::prepare(Settings { controller_args, ..Settings::default() }).await?;
@@ -55,6 +43,8 @@ async fn calls_that_go_wrong_cost_neither_nodes_nor_load_balancers() -> Result<(
         ("429 storm", Fault::refuse(429, "RateLimit", "too many requests"), r#"outcome="throttled""#),
         ("503", Fault::refuse(503, "ServiceUnavailable", "try again"), "CLOUD_UNAVAILABLE"),
         ("502 of a gateway", Fault::answer(502, "<html>Bad Gateway</html>"), "CLOUD_UNAVAILABLE"),
+        ("empty lists", Fault::short(0), "LISTING_UNFINISHED"),
+        ("truncated lists", Fault::short(1), "LISTING_UNFINISHED"),
     ];
     weathered(Vec::new(), faults).await
 }

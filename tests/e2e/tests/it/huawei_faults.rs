@@ -3,13 +3,12 @@
 
 use anyhow::Result;
 use e2e::{
-    huawei::{Settings, World},
-    simulated::faults::{Changes, Fault, Row},
+    huawei::{Settings, World, changes},
+    simulated::faults::{Fault, Row},
 };
 use serde_json::json;
 use testkit::cloud::huawei::{Huawei, HuaweiSettings, Keys, PROJECT};
 
-const PORT: u16 = 8080;
 /// Another account's project, in which nothing is.
 const OTHER: &str = "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b";
 
@@ -76,17 +75,4 @@ async fn all_weathered(controller_args: Vec<String>, faults: Vec<Row<Huawei>>) -
     world.start_controller().await?;
     world.weather(&of_agency(), &changes(), faults).await?;
     world.ends_well().await
-}
-
-/// The time between two health checks follows an annotation.
-fn changes() -> Changes {
-    Changes {
-        service: |name| World::service(name, PORT, "shared"),
-        want: |number| {
-            let option = json!({"delay": 10 + number, "timeout": 3, "max_retries": 3}).to_string();
-            json!({"kubernetes.io/elb.health-check-option": option})
-        },
-        shown_in: "/elb/monitors",
-        is_so: |monitor, number| monitor["fields"]["delay"] == json!(10 + number),
-    }
 }

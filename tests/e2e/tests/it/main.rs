@@ -2,8 +2,11 @@
 
 mod bad_daemons;
 mod baidu_faults;
+mod baidu_kills;
 mod baidu_life;
+mod baidu_lists;
 mod baidu_places;
+mod baidu_switch;
 mod commands;
 mod deployed;
 mod hop;

@@ -1,5 +1,8 @@
 //! Simulated Baidu AI Cloud, and `provider-baidu`.
 
+mod go;
+mod user;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,6 +13,8 @@ use control_plane::process::Launch;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use self::go::{GoService, Made};
+pub use self::user::User;
 use super::Place;
 use crate::http;
 use crate::mock::RouteView;
@@ -28,6 +33,8 @@ const SERVICES: [&str; 10] = ["bcc", "bbc", "vpc", "blb", "eip", "cce", "ccr", "
 pub const ACCESS_KEY: &str = "ALTAKsimulatedaccesskey1";
 /// Its secret.
 pub const SECRET_KEY: &str = "simulated-secret-key-of-no-cloud-0000002";
+/// `ClusterId`.
+pub const CLUSTER: &str = "cce-demo0001";
 /// What the daemon says its account is, and the region.
 pub const ACCOUNT: &str = "cce-demo0001/bj";
 /// The profile of a cluster at the edge.
@@ -104,7 +111,7 @@ pub struct BaiduSettings {
 
 impl Default for BaiduSettings {
     fn default() -> Self {
-        let (region, cluster) = ("bj".to_owned(), "cce-demo0001".to_owned());
+        let (region, cluster) = ("bj".to_owned(), CLUSTER.to_owned());
         Self { region, cluster, profile: "public", keys: Keys::default(), args: Vec::new() }
     }
 }
@@ -154,6 +161,11 @@ impl Baidu {
     /// The daemon's metrics.
     pub async fn metrics(&self) -> Result<String> {
         http::get(self.metrics.context("the daemon serves no metrics")?, "/metrics").await
+    }
+
+    /// Somebody with the account's keys.
+    pub fn user(&self) -> User {
+        User::new(self.simulator.address())
     }
 
     /// Waits until the daemon listens.
