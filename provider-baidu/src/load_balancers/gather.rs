@@ -205,7 +205,7 @@ fn listed_group(kind: Kind, policy: &Policy) -> &str {
 }
 
 /// A list that lacks what its load balancer is known to have.
-fn unfinished(lb: &LoadBalancer, what: &str) -> Error {
+pub(super) fn unfinished(lb: &LoadBalancer, what: &str) -> Error {
     let message = format!("load balancer {} ({}) has {what}, which the cloud's list of them lacks", lb.id, lb.name);
     // Not ABORTED, which is for what passes unseen: a person is to read of lists that stay short.
     Error::cloud(PROVIDER, Reason::ListingUnfinished, message)

@@ -9,11 +9,11 @@ use super::{engine::Engine, gather, handle::Handle, state};
 use crate::{
     annotations::Settings,
     plan::{
-        balancer::{achieved, members_only},
+        balancer::{achieved, digest_of, members_only},
         owner::Owner,
         record::Record,
         seen::Balancer,
-        wanted::wanted_members,
+        wanted::{WantedMember, wanted_members},
     },
 };
 
@@ -41,6 +41,12 @@ impl Engine<'_> {
             // What was never ensured has to be, in full.
             self.absent()
         })?;
+        let shown = target.owned.then(|| target.servers());
+        if let Some(there) = shown.filter(|there| self.lacks_what_was_put_there(&target, there, &wanted))
+            && self.memory.recent.doubts(&key, &there)
+        {
+            return Err(gather::unfinished(&target.lb, "servers that were put there"));
+        }
         if let wait @ Progress::Wait { .. } = self.apply(&key).run(steps).await? {
             return Ok(state::waiting(wait, &handle));
         }
@@ -48,6 +54,15 @@ impl Engine<'_> {
         let internal = settings.internal || !self.is_public();
         let ingress = state::ingress(&target.lb, internal);
         Ok(state::ready(ingress, request.spec_hash.clone(), &handle, notes))
+    }
+
+    /// Whether the servers that a list shows are not those of the record, although nobody is known to have changed them: they are
+    /// wanted still, or it shows none at all. It may be cut short, or somebody has taken them away by hand.
+    fn lacks_what_was_put_there(&self, target: &Balancer, there: &str, wanted: &[WantedMember]) -> bool {
+        let record = Record::read(&target.lb.desc);
+        let Some(done) = record.done.as_ref().filter(|_| record.outlasts_members(target.lb.kind)) else { return false };
+        let (wanted, none) = (digest_of(wanted), digest_of(&[]));
+        there != wanted && there != done.members && (wanted == done.members || there == none)
     }
 
     /// The load balancer in use, with what a change of its members takes; without, if it cannot be changed now.

@@ -20,6 +20,9 @@ const FRESH: Duration = Duration::from_secs(5);
 /// How long the load balancer alone is asked whether all is through. What takes longer may have gone wrong elsewhere.
 const PATIENT: Duration = Duration::from_secs(30);
 
+/// How long a list is not believed that lacks servers nobody is known to have taken away. Whoever did so by hand has them back then.
+const DOUBT: Duration = Duration::from_secs(60);
+
 /// A pass that has made every call of its plan, and waits for the cloud to show it.
 #[derive(Clone, Debug)]
 pub(super) struct Awaited {
@@ -51,6 +54,8 @@ struct Entry {
     /// What was last achieved. A change of servers alone is written down nowhere else.
     achieved: Option<Done>,
     seen: Option<(Instant, Balancer)>,
+    /// Since when servers that were put there are not shown.
+    doubted: Option<Instant>,
 }
 
 impl Recent {
@@ -72,7 +77,7 @@ impl Recent {
 
     /// All that was asked for is there.
     pub(super) fn achieved(&self, key: &str, done: Done) {
-        self.with(key, |entry| (entry.achieved, entry.seen) = (Some(done), None));
+        self.with(key, |entry| (entry.achieved, entry.seen, entry.doubted) = (Some(done), None, None));
     }
 
     /// What was achieved last, as far as anybody here knows.
@@ -89,6 +94,15 @@ impl Recent {
     pub(super) fn take_seen(&self, key: &str) -> Option<Balancer> {
         let (at, balancer) = self.with(key, |entry| entry.seen.take())?;
         (at.elapsed() < FRESH).then_some(balancer)
+    }
+
+    /// Whether a list that shows these servers, and not those that were put there, may be wrong: we have not made it so ourselves, and
+    /// it has not shown so for long.
+    pub(super) fn doubts(&self, key: &str, servers: &str) -> bool {
+        self.with(key, |entry| {
+            let made_so = entry.achieved.as_ref().is_some_and(|done| done.members == servers);
+            !made_so && entry.doubted.get_or_insert_with(Instant::now).elapsed() < DOUBT
+        })
     }
 
     /// The Service is done with.
@@ -119,6 +133,17 @@ mod tests {
         wait();
         recent.forget("s");
         assert!(recent.take_awaited("s", "h").is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_is_doubted_for_a_while_and_not_where_we_made_it_so() {
+        let recent = Recent::default();
+        assert!(recent.doubts("s", "none"));
+        tokio::time::advance(DOUBT).await;
+        assert!(!recent.doubts("s", "none"), "somebody took them away");
+        recent.achieved("s", Done { hash: "s1-m1".to_owned(), members: "a".to_owned() });
+        assert!(recent.doubts("s", "none"), "it is another time");
+        assert!(!recent.doubts("s", "a"));
     }
 
     #[tokio::test(start_paused = true)]

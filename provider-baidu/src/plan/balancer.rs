@@ -156,7 +156,8 @@ pub(crate) fn achieved(members: &[WantedMember], hash: &str) -> Done {
     Done { hash: hash.to_owned(), members: digest_of(members) }
 }
 
-fn digest_of(members: &[WantedMember]) -> String {
+/// [`digest`] of the servers that are to be there.
+pub(crate) fn digest_of(members: &[WantedMember]) -> String {
     digest(members.iter().map(|member| (member.target.as_str(), member.weight)))
 }
 

@@ -1,5 +1,9 @@
 //! How many calls it takes.
 
+use std::time::Duration;
+
+use cloud_provider_api::error::Reason;
+
 use super::rig::Rig;
 use crate::api::balancers::Kind;
 
@@ -82,9 +86,12 @@ async fn one_node_more_or_less_is_one_write_and_a_restart_still_knows_it() {
             rig.ensure(&mut service).await;
             assert_eq!(rig.calls().1, writes, "{kind:?}");
         }
-        // Servers that somebody else takes away are missed.
+        // Servers that somebody else takes away are missed, and put back when it is sure that no list lacks them.
         rig.rob();
         assert_eq!(rig.looks_like(&service).await, "s1-", "{kind:?}");
+        let error = rig.update_members(&service).await.unwrap_err();
+        assert_eq!(error.reason(), Reason::ListingUnfinished, "{kind:?}");
+        rig.pass(Duration::from_secs(60)).await;
         rig.update_members(&service).await.unwrap();
         assert_eq!(rig.looks_like(&service).await, "s1-m3", "{kind:?}");
     }

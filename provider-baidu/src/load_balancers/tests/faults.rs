@@ -62,6 +62,29 @@ async fn a_list_that_lacks_what_its_load_balancer_has_is_refused_and_makes_nothi
 }
 
 #[tokio::test]
+async fn servers_that_a_list_lacks_are_not_put_there_again_on_its_word() {
+    for kind in [Kind::Plain, Kind::App] {
+        for keep in [0, 1] {
+            let told = format!("{kind:?}, {keep} rows");
+            let mut rig = Rig::of(kind).await;
+            let mut service = rig.service(kind);
+            rig.ensure(&mut service).await;
+            rig.restart();
+            rig.sim.forget_calls();
+            let rule = rig.sim.break_with(Rule::new(Effect::ShortList { keep }));
+            for _ in 0..3 {
+                let error = rig.update_members(&service).await.expect_err(&told);
+                assert_eq!(error.reason(), Reason::ListingUnfinished, "{told}: {error}");
+                rig.pass(Duration::from_secs(10)).await;
+            }
+            rig.sim.mend(rule);
+            rig.update_members(&service).await.expect(&told);
+            assert_eq!(rig.calls().1, [""; 0], "{told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn lists_that_are_behind_for_long_are_waited_for() {
     for kind in KINDS {
         let rig = Rig::of(kind).await;
