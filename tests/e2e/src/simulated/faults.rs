@@ -59,11 +59,11 @@ pub struct Changes {
     pub is_so: fn(&Value, usize) -> bool,
 }
 
-/// What may not happen under a fault, nor on the word of a list. A route is not made twice whoever asks for it again: a table has one
-/// rule for a destination.
+/// What may not happen under a fault, nor on the word of a list. What a cloud keeps once is not doubled by whoever asks for it again: a
+/// route table has one rule for a destination, and a load balancer each server once.
 pub(super) fn is_grave(action: &str) -> bool {
     let begins = ["Create", "Delete", "BatchCreate", "BatchDelete"].iter().any(|begin| action.starts_with(begin));
-    begins && action != "CreateRouteRule"
+    begins && !["CreateRouteRule", "CreateBlbRs"].contains(&action)
 }
 
 impl<C: Site> World<C> {
