@@ -60,8 +60,8 @@ impl<C: Site> World<C> {
     }
 
     /// The controller starts, and takes all of them over: no change at the cloud is one of those that are `wrong`, and the nodes stay
-    /// who they are.
-    pub async fn taken_over(&mut self, all: &[Settled], wrong: impl Fn(&str) -> bool) -> Result<()> {
+    /// who they are. Answers the changes.
+    pub async fn taken_over(&mut self, all: &[Settled], wrong: impl Fn(&str) -> bool) -> Result<Vec<String>> {
         let (before, nodes) = (self.balancers_and_addresses().await?, self.node_ids().await?);
         let last = self.last_call().await?;
         self.start_controller().await?;
@@ -89,7 +89,7 @@ impl<C: Site> World<C> {
         ensure!(after == before, "there were {before:?}, and there are {after:?}");
         let now = self.node_ids().await?;
         ensure!(now == nodes, "the nodes were {nodes:?}, and are {now:?}");
-        Ok(())
+        self.changes_after(last).await
     }
 
     /// A port more: on the same load balancer. `listens`: whether an object shown by the simulator at this path listens there.

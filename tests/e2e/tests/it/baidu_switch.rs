@@ -63,8 +63,9 @@ async fn what_the_go_provider_made_is_taken_over_and_nothing_made_again() -> Res
     for (service, named) in GENERATIONS {
         all.push(settled_service(&world, service, named, &machines).await?);
     }
-    // The mark, and nothing else.
-    world.taken_over(&all, |name| name != "UpdateLoadBalancer").await?;
+    let changes = world.taken_over(&all, |name| name != "UpdateLoadBalancer").await?;
+    // The mark, once for each, and nothing else.
+    ensure!(changes == ["UpdateLoadBalancer"; 3], "{changes:?}");
     world.routed(&[1, 2]).await?;
     for settled in &all {
         another_port(&world, settled).await?;
