@@ -34,6 +34,9 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All there are.
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::App, Self::Edge];
+
     /// The product's name.
     pub(crate) fn name(self) -> &'static str {
         match self {

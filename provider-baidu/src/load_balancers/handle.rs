@@ -6,8 +6,6 @@ use crate::api::balancers::Kind;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Handle(pub(super) Vec<(Kind, String)>);
 
-const KINDS: [Kind; 3] = [Kind::Plain, Kind::App, Kind::Edge];
-
 impl Handle {
     pub(super) fn of(kind: Kind, id: &str) -> Self {
         Self(vec![(kind, id.to_owned())])
@@ -18,7 +16,7 @@ impl Handle {
         let mut ids: Vec<(Kind, String)> = Vec::new();
         for word in text.split(',') {
             let Some((name, id)) = word.split_once(':').filter(|(_, id)| is_id(id)) else { continue };
-            let Some(kind) = KINDS.into_iter().find(|kind| kind.word() == name) else { continue };
+            let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.word() == name) else { continue };
             if ids.len() < 8 && !ids.iter().any(|(_, other)| other == id) {
                 ids.push((kind, id.to_owned()));
             }

@@ -3,15 +3,18 @@
 /// Whether two are of the same spec, whatever the members. One without a hyphen stands for both.
 #[must_use]
 pub fn same_spec(one: &str, other: &str) -> bool {
-    let spec = |hash: &str| hash.split_once('-').map(|(spec, _)| spec.to_owned());
-    one == other || spec(one).is_some_and(|one| spec(other).is_some_and(|other| one == other))
+    one == other || spec(one).is_some_and(|one| spec(other) == Some(one))
 }
 
 /// Says that its spec is achieved, and that nobody knows of which members. Empty, that nothing is known, if it does not tell its spec
 /// from its members.
 #[must_use]
 pub fn with_unknown_members(hash: &str) -> String {
-    hash.split_once('-').map(|(spec, _)| format!("{spec}-")).unwrap_or_default()
+    spec(hash).map(|spec| format!("{spec}-")).unwrap_or_default()
+}
+
+fn spec(hash: &str) -> Option<&str> {
+    hash.split_once('-').map(|(spec, _)| spec)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloud_provider_api::error::Reason;
 use simulators::engine::{Effect, Rule};
 
-use super::rig::{KINDS, Rig, port, udp};
+use super::rig::{Rig, port, udp};
 use crate::api::balancers::Kind;
 
 fn refusal(status: u16, code: &str) -> Rule {
@@ -14,7 +14,7 @@ fn refusal(status: u16, code: &str) -> Rule {
 
 #[tokio::test]
 async fn empty_lists_never_lead_to_a_second_load_balancer_nor_to_a_loss() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let mut rig = Rig::of(kind).await;
         let mut service = rig.service(kind);
         rig.ensure(&mut service).await;
@@ -33,7 +33,7 @@ async fn empty_lists_never_lead_to_a_second_load_balancer_nor_to_a_loss() {
 
 #[tokio::test]
 async fn a_list_that_lacks_what_its_load_balancer_has_is_refused_and_makes_nothing() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for (keep, handle_is_lost) in [(0, false), (1, false), (1, true)] {
             let told = format!("{kind:?}, {keep} rows, handle lost: {handle_is_lost}");
             let mut rig = Rig::of(kind).await;
@@ -86,7 +86,7 @@ async fn servers_that_a_list_lacks_are_not_put_there_again_on_its_word() {
 
 #[tokio::test]
 async fn lists_that_are_behind_for_long_are_waited_for() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let rig = Rig::of(kind).await;
         rig.lag(Duration::from_secs(25));
         let mut service = rig.service(kind);
@@ -104,7 +104,7 @@ async fn lists_that_are_behind_for_long_are_waited_for() {
 
 #[tokio::test]
 async fn a_storm_of_busy_answers_and_failures_ends_well() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for rule in [
             refusal(409, "LastOperationNotFinished").mutating().times(9),
             refusal(503, "ServiceUnavailable").times(7),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use cloud_provider_api::v1::load_balancer_state::Phase;
 
-use super::rig::{KINDS, Rig, port, udp};
+use super::rig::{Rig, port, udp};
 use crate::api::balancers::Kind;
 
 #[tokio::test]
 async fn each_kind_lives_from_nothing_to_nothing() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         for internal in [false, true] {
             let mut rig = Rig::of(kind).await;
             rig.slow(1500);
@@ -54,7 +54,7 @@ async fn each_kind_lives_from_nothing_to_nothing() {
 
 #[tokio::test]
 async fn a_daemon_with_patience_takes_one_call_where_the_cloud_is_quick() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let mut rig = Rig::of(kind).await;
         rig.slow(20);
         rig.patience = Duration::from_secs(30);
@@ -101,7 +101,7 @@ fn as_made(kind: Kind, action: &str) -> &str {
 
 #[tokio::test]
 async fn a_plan_is_what_the_run_makes() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let rig = Rig::of(kind).await;
         let mut service = rig.service(kind);
         for (number, ports) in [
@@ -145,7 +145,7 @@ async fn the_private_cloud_is_served_under_its_prefix_without_addresses() {
 
 #[tokio::test]
 async fn services_on_the_users_load_balancer_come_and_go() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let rig = Rig::of(kind).await;
         let id = rig.users_balancer(kind, "theirs", "ask Li").await;
         let empty = rig.shape();

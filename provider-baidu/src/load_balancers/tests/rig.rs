@@ -17,8 +17,6 @@ use crate::{api::balancers::Kind, cloud::Cloud, config, plan::step::Step};
 pub(super) const CCE: &str = "c-AbCd1234";
 /// The profile of a cluster at the edge.
 const EDGE: &str = "edge";
-/// Every kind of load balancer.
-pub(super) const KINDS: [Kind; 3] = [Kind::Plain, Kind::App, Kind::Edge];
 /// More passes than any change takes.
 const PASSES: usize = 80;
 

@@ -59,7 +59,7 @@ fn changed(service: &Service) -> Service {
 
 #[test]
 fn the_whole_life_of_each_kind_survives_any_two_interruptions() {
-    for kind in [Kind::Plain, Kind::App, Kind::Edge] {
+    for kind in Kind::ALL {
         let service = Service::new(kind);
         let mut world = World::default();
         check(&format!("{kind:?} made"), &world, &service, ensure);
@@ -84,7 +84,7 @@ fn the_whole_life_of_each_kind_survives_any_two_interruptions() {
 
 #[test]
 fn a_creation_that_was_interrupted_can_be_removed_from_anywhere() {
-    for kind in [Kind::Plain, Kind::App, Kind::Edge] {
+    for kind in Kind::ALL {
         let service = Service::new(kind);
         for after in 0..=ensure(&service, &World::default()).len() {
             let mut world = World::default();

@@ -12,8 +12,6 @@ use crate::api::{
     eip::Eip,
 };
 
-const KINDS: [Kind; 3] = [Kind::Plain, Kind::App, Kind::Edge];
-
 fn tcp(port: u16) -> PortKey {
     PortKey { udp: false, port }
 }
@@ -288,7 +286,7 @@ fn the_private_cloud_has_no_addresses_outside() {
 
 #[test]
 fn a_reserved_load_balancer_outlives_its_service_empty() {
-    for kind in KINDS {
+    for kind in Kind::ALL {
         let service = Service::new(kind).with("load-balancer-reserve-lb", "true");
         let mut world = World::default();
         service.ensure(&mut world);

@@ -96,12 +96,7 @@ impl Service {
 
     pub(super) fn wanted(&self) -> Result<Wanted, Refusal> {
         let settings = Settings::read(&self.annotations).expect("good annotations");
-        let around = Surroundings {
-            settings: &settings,
-            kind: self.kind,
-            kinds: &[Kind::Plain, Kind::App, Kind::Edge],
-            public: self.public,
-        };
+        let around = Surroundings { settings: &settings, kind: self.kind, kinds: &Kind::ALL, public: self.public };
         let owner =
             Owner { eip_name: settings.eip.name.clone(), added_eip: settings.added_eip.clone(), ..self.owner.clone() };
         Wanted::read(owner, &self.spec, Some(&self.members), &around)

@@ -13,7 +13,7 @@ fn spec(ports: &[v1::ServicePort]) -> v1::LoadBalancerSpec {
 }
 
 fn read_as(spec: &v1::LoadBalancerSpec, settings: &Settings, public: bool, kind: Kind) -> Result<Wanted, Refusal> {
-    let around = Surroundings { settings, kind, kinds: &[Kind::Plain, Kind::App, Kind::Edge], public };
+    let around = Surroundings { settings, kind, kinds: &Kind::ALL, public };
     Wanted::read(owner("u1"), spec, None, &around)
 }
 
