@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use crate::api::balancers::Kind;
 
 pub use self::page::markdown;
-pub(crate) use self::table::{BANDWIDTH, BILLING, EXIST_ID, ID, PAYMENT, SUBNET, TYPE};
+pub(crate) use self::table::{BACKEND_LABEL, BANDWIDTH, BILLING, EXIST_ID, ID, PAYMENT, SUBNET, TYPE};
 
 /// The prefixes of the annotations, for the handshake.
 pub(crate) const PREFIXES: [&str; 2] =

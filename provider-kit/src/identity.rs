@@ -33,6 +33,8 @@ pub struct ProviderInfo {
     pub limits: Limits,
     /// Prefixes of the annotations it reads.
     pub annotation_prefixes: Vec<String>,
+    /// Annotations by which a Service picks its nodes. The caller applies them.
+    pub node_selector_annotations: Vec<String>,
 }
 
 /// Says what a daemon is to one caller. Makes no call to the cloud.
@@ -95,6 +97,7 @@ impl<D: Describe> Identity for IdentityService<D> {
             limits: Some(info.limits),
             annotation_prefixes: info.annotation_prefixes,
             tenants: caller.tenants(),
+            node_selector_annotations: info.node_selector_annotations,
         }))
     }
 

@@ -10,6 +10,8 @@ pub const PREFIX: &str = "mock.cloudprovider.io/";
 pub const IP_MODE: &str = "mock.cloudprovider.io/ip-mode";
 /// On a Service: a DNS name to answer in place of the address.
 pub const HOSTNAME: &str = "mock.cloudprovider.io/hostname";
+/// On a Service: a label selector; only nodes with such labels receive its traffic. The caller applies it.
+pub const NODE_SELECTOR: &str = "mock.cloudprovider.io/node-selector";
 /// On a Node, written by the kubelet: the IPs given by `--node-ip`. A machine made on demand takes the first.
 pub const PROVIDED_NODE_IP: &str = "alpha.kubernetes.io/provided-node-ip";
 

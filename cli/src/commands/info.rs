@@ -29,6 +29,7 @@ pub(super) async fn show(provider: &Provider, output: Output, terminal: &mut Ter
     row("providerID schemes", schemes(&info.provider_id_schemes).join(", "));
     row("capabilities", capabilities.join(", "));
     row("annotation prefixes", info.annotation_prefixes.join(", "));
+    row("node selector annotations", info.node_selector_annotations.join(", "));
     row("tenants", info.tenants.join(", "));
     for (name, limit) in limits {
         row(name, limit.map_or_else(|| "the API's default".to_owned(), |limit| limit.to_string()));
@@ -52,6 +53,7 @@ pub(super) async fn show(provider: &Provider, output: Output, terminal: &mut Ter
         "providerIDSchemes": info.provider_id_schemes,
         "capabilities": capabilities,
         "annotationPrefixes": info.annotation_prefixes,
+        "nodeSelectorAnnotations": info.node_selector_annotations,
         "tenants": info.tenants,
         "limits": limits.into_iter().map(|(name, limit)| (name.to_owned(), json!(limit))).collect::<serde_json::Map<_, _>>(),
         "conditions": conditions.collect::<Vec<Value>>(),

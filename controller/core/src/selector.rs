@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// A label selector: all of its requirements must hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector {
     text: String,
     requirements: Vec<Requirement>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Requirement {
     key: String,
     /// `None`: any value, as long as the label is there.
@@ -29,6 +29,14 @@ impl Selector {
             };
             holds != requirement.negated
         })
+    }
+
+    /// Selects what both select.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.text = format!("{self},{other}");
+        self.requirements.extend(other.requirements);
+        self
     }
 }
 
@@ -116,6 +124,13 @@ mod tests {
         check("edge notin (yes)", true);
         check("cloud=huawei,example.com/zone in (a,b),!edge", true);
         check("cloud=huawei,example.com/zone=b", false);
+        check("cloud = huawei, example.com/zone = a", true);
+    }
+
+    #[test]
+    fn two_selectors_select_what_both_do() {
+        let selector = |text: &str| text.parse::<Selector>().expect("a selector");
+        assert_eq!(selector("a=b").and(selector("c in (d,e)")), selector("a=b,c in (d,e)"));
     }
 
     #[test]

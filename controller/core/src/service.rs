@@ -8,6 +8,7 @@ pub mod announce;
 pub mod decide;
 pub mod orphans;
 pub mod ownership;
+pub mod picked;
 pub mod record;
 pub mod wanted;
 

@@ -29,6 +29,8 @@ pub struct Info {
     pub limits: Limits,
     /// Prefixes of the annotations it reads. Only those under one of them are sent to it.
     pub annotation_prefixes: Vec<String>,
+    /// Annotations by which a Service picks the nodes that receive its traffic, with label selectors for values.
+    pub node_selector_annotations: Vec<String>,
     /// Account profiles that may be named as tenant.
     pub tenants: Vec<String>,
 }

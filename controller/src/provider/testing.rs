@@ -383,6 +383,7 @@ pub(crate) fn handshake(name: &str) -> v1::HandshakeResponse {
         capabilities: (1..=12).collect(),
         limits: None,
         annotation_prefixes: vec!["test.example/".into()],
+        node_selector_annotations: vec!["test.example/nodes".into()],
         tenants: vec!["t1".into()],
     }
 }
@@ -438,6 +439,7 @@ pub(crate) fn info() -> Info {
         capabilities: Capability::ALL.into(),
         limits: Limits::default(),
         annotation_prefixes: vec!["test.example/".into()],
+        node_selector_annotations: vec!["test.example/nodes".into()],
         tenants: vec!["t1".into()],
     }
 }

@@ -10,13 +10,20 @@ mod lane;
 mod orphans;
 mod work;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use controller_core::{
     controllers_flag::Controller,
     names::event_source,
     node_set::{self, debounce::Debounce},
-    service::ownership::{self, Owner},
+    service::{
+        ownership::{self, Owner},
+        picked::picked_nodes,
+    },
     view::{Node, Service},
 };
 use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet, time::MissedTickBehavior};
@@ -24,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     entries::Entries,
-    lane::{Lane, Lanes},
+    lane::{Lane, Lanes, Pick},
 };
 use crate::{
     clock,
@@ -190,7 +197,6 @@ impl Shared {
         let stop = self.context.stop.clone();
         let mut changes = self.context.nodes.subscribe();
         let mut debounce = Debounce::default();
-        let by_label = !self.context.config.provider.node_selectors.is_empty();
         loop {
             let wait = debounce.due().map(|due| due.since(clock::now()));
             let given = async {
@@ -201,7 +207,7 @@ impl Shared {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                more = gather(&mut changes, &mut debounce, by_label) => if !more { return },
+                more = self.gather_nodes(&mut changes, &mut debounce) => if !more { return },
                 () = given => {
                     debounce.given(clock::now());
                     for lane in self.lanes.all() {
@@ -231,15 +237,43 @@ impl Shared {
         }
     }
 
-    /// Works out the node set of a lane, and marks its Services when it is another one than before.
+    /// Works out the node sets of a lane, and marks the Services that have another one than before.
     fn refresh_nodes(&self, lane: &Lane) {
-        if !lane.refresh_nodes(&self.context.nodes) {
+        let Some(info) = lane.info() else { return };
+        let mut by_pick: BTreeMap<Pick, Vec<String>> = BTreeMap::new();
+        for key in self.entries.in_lane(lane.index) {
+            // A Service that is gone or makes no sense follows no nodes.
+            let service = self.context.services.get(&key);
+            let pick = service.map(|service| picked_nodes(&service, &info.node_selector_annotations));
+            if let Some(Ok(pick)) = pick {
+                by_pick.entry(pick).or_default().push(key);
+            }
+        }
+        let changed = lane.refresh_nodes(&self.context.nodes, by_pick.keys());
+        let keys: Vec<_> = changed.into_iter().flat_map(|pick| &by_pick[pick]).collect();
+        if keys.is_empty() {
             return;
         }
-        let keys = self.entries.in_lane(lane.index);
         tracing::info!(provider = lane.provider.name(), services = keys.len(), "nodes of load balancers changed");
         for key in keys {
-            lane.queue.add_audit(&key);
+            lane.queue.add_audit(key);
+        }
+    }
+
+    /// Takes in at least one change and all that are there; `false`: there will be no more.
+    async fn gather_nodes(&self, changes: &mut UnboundedReceiver<Change<Node>>, debounce: &mut Debounce) -> bool {
+        let Some(mut change) = changes.recv().await else { return false };
+        let by_label = self.lanes.all().iter().any(|lane| lane.reads_labels());
+        loop {
+            let (old, new) = (change.old.as_deref(), change.new.as_deref());
+            let relabelled = || old.map(|node| &node.labels) != new.map(|node| &node.labels);
+            if node_set::affects(old, new) || (by_label && relabelled()) {
+                debounce.changed(clock::now());
+            }
+            match changes.try_recv() {
+                Ok(next) => change = next,
+                Err(_) => return true,
+            }
         }
     }
 
@@ -277,24 +311,6 @@ impl ByClass {
             Self::Waiting => Owner::Waiting,
         };
         ownership::owner(service, by_class)
-    }
-}
-
-/// Takes in at least one change and all that are there; `false`: there will be no more. `by_label`: labels tell whose a node
-/// is.
-async fn gather(changes: &mut UnboundedReceiver<Change<Node>>, debounce: &mut Debounce, by_label: bool) -> bool {
-    let Some(mut change) = changes.recv().await else { return false };
-    loop {
-        let labels = |node: &Option<Arc<Node>>| node.as_ref().map(|node| node.labels.clone());
-        if node_set::affects(change.old.as_deref(), change.new.as_deref())
-            || (by_label && labels(&change.old) != labels(&change.new))
-        {
-            debounce.changed(clock::now());
-        }
-        match changes.try_recv() {
-            Ok(next) => change = next,
-            Err(_) => return true,
-        }
     }
 }
 

@@ -58,6 +58,7 @@ fn identity_handshake_response() {
             }),
             annotation_prefixes: strings(&["mock.example/"]),
             tenants: strings(&["team-a"]),
+            node_selector_annotations: Vec::new(),
         },
     );
 }

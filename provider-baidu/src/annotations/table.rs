@@ -32,6 +32,7 @@ macro_rules! eip {
     };
 }
 
+pub(crate) const BACKEND_LABEL: &str = lb!("backend-label");
 pub(crate) const ID: &str = lb!("id");
 pub(crate) const EXIST_ID: &str = lb!("exist-id");
 pub(crate) const RESERVATION: &str = eip!("reservation-length");
@@ -218,16 +219,12 @@ pub(super) static TABLE: &[Annotation] = &[
         },
     },
     Annotation {
-        key: lb!("backend-label"),
-        values: "none: refused",
-        default: "all nodes",
-        effect: "CCE's: picks servers by labels of nodes, which a provider is not told. Refused rather than ignored: label the nodes \
-                 that are to be left out `node.kubernetes.io/exclude-from-external-load-balancers`.",
-        read: |_, _| {
-            Err("is not supported: label the nodes to be left out node.kubernetes.io/exclude-from-external-load-balancers \
-                 instead, and remove it"
-                .to_owned())
-        },
+        key: BACKEND_LABEL,
+        values: "labels and their values: `disk=ssd, pool=web`; or any label selector as `kubectl -l` takes it",
+        default: "every node",
+        effect: "Only nodes with all of these labels are servers of the load balancer. When a node's labels change, it follows.",
+        // The controller applies it: see the handshake. What comes here has been read already.
+        read: |_, _| Ok(()),
     },
     Annotation {
         key: eip!("name"),

@@ -84,7 +84,6 @@ fn what_makes_no_sense_is_told_in_the_words_people_know() {
         (&[("load-balancer-scheduler", "Random")], "LeastConnection"),
         (&[("load-balancer-id", "lb-1/listener")], "as the console shows it"),
         (&[("load-balancer-lb-name", "9")], "a letter first"),
-        (&[("load-balancer-backend-label", "a=b")], "exclude-from-external-load-balancers"),
         (&[("elastic-ip-payment-timing", "x")], "not support target ElasticIPPaymentTiming: x"),
         (&[("elastic-ip-billing-method", "x")], "not support target ElasticIPBillingMethod: x"),
         (&[("elastic-ip-bandwidth-in-mbps", "x")], "ServiceAnnotationElasticIPBandwidthInMbps must be int"),

@@ -53,6 +53,7 @@ impl Describe for Provider {
             ]
             .map(str::to_owned)
             .to_vec(),
+            node_selector_annotations: vec![annotations::BACKEND_LABEL.to_owned()],
         })
     }
 }

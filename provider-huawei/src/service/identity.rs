@@ -30,6 +30,7 @@ impl Describe for Provider {
             capabilities: capabilities(caller, routes::is_configured(&served[0].cloud)),
             limits: Limits { max_instances: Some(MAX_INSTANCES), max_routes: Some(MAX_ROUTES), ..Limits::default() },
             annotation_prefixes: ANNOTATION_PREFIXES.map(str::to_owned).to_vec(),
+            node_selector_annotations: Vec::new(),
         })
     }
 }

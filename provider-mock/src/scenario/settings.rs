@@ -29,6 +29,8 @@ pub struct ProviderSettings {
     pub capabilities: Option<Vec<Capability>>,
     /// Prefixes of annotations it reads.
     pub annotation_prefixes: Vec<String>,
+    /// Annotations by which Services pick their nodes. Default: `mock.cloudprovider.io/node-selector`.
+    pub node_selector_annotations: Vec<String>,
     /// Most nodes in one `BatchGetInstances`. Default 100.
     pub max_instances: u32,
     /// Most routes in one call. Default 100.
@@ -50,6 +52,7 @@ impl Default for ProviderSettings {
                 crate::annotations::PREFIX.to_owned(),
                 crate::annotations::PROVIDED_NODE_IP.to_owned(),
             ],
+            node_selector_annotations: vec![crate::annotations::NODE_SELECTOR.to_owned()],
             max_instances: 100,
             max_routes: 100,
             max_members: 5000,

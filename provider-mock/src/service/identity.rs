@@ -100,5 +100,6 @@ fn shake_hands(
         }),
         annotation_prefixes: provider.annotation_prefixes.clone(),
         tenants,
+        node_selector_annotations: provider.node_selector_annotations.clone(),
     })
 }

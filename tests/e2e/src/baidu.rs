@@ -18,6 +18,8 @@ pub type World = simulated::World<Baidu>;
 
 /// The annotation of every Service here.
 pub const TYPE: &str = "service.beta.kubernetes.io/cce-load-balancer-type";
+/// The annotation that names the labels of servers.
+pub const BACKEND_LABEL: &str = "service.beta.kubernetes.io/cce-load-balancer-backend-label";
 const BANDWIDTH: &str = "service.beta.kubernetes.io/cce-elastic-ip-bandwidth-in-mbps";
 
 /// The types in the cloud itself.

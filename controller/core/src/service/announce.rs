@@ -7,12 +7,14 @@ use crate::{
     fault::{Code, Fault, Origin},
     node_set::NodeSet,
     provider::Notice,
-    source_ranges::InvalidSourceRange,
     tenancy::Obstacle,
     view::Service,
 };
 
-use super::{record::Work, wanted::Wanted};
+use super::{
+    record::Work,
+    wanted::{InvalidService, Wanted},
+};
 
 /// Throttling is nobody's fault and passes; after this long a person should know.
 const THROTTLED_TOO_LONG: Duration = Duration::from_secs(300);
@@ -57,7 +59,7 @@ pub(super) fn deleted() -> Notice {
     normal("DeletedLoadBalancer", "Deleted load balancer")
 }
 
-pub(super) fn invalid(problem: &InvalidSourceRange) -> Notice {
+pub(super) fn invalid(problem: &InvalidService) -> Notice {
     warning("SyncLoadBalancerFailed", format!("Error syncing load balancer: {problem}"))
 }
 

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     names::ANNOTATION_HANDLE,
     provider::Notice,
-    source_ranges::InvalidSourceRange,
     tenancy::{Obstacle, Standing, noted_tenant},
     time::Timestamp,
     view::Service,
@@ -15,7 +14,7 @@ use super::{
     announce,
     ownership::{Owner, has_finalizer, marked_provider, needs_cleanup, wants_load_balancer},
     record::{Record, Report, Target, Work},
-    wanted::Wanted,
+    wanted::{InvalidService, Wanted},
 };
 
 /// What is put back although somebody keeps taking it away is put back no more often than this: no endless fights.
@@ -31,7 +30,7 @@ pub struct Scene<'a> {
     /// Which tenant's it is. Not read when it is gone.
     pub standing: &'a Standing,
     /// What it wants of its provider. Only read while it wants a load balancer and is ours.
-    pub wanted: Option<Result<&'a Wanted, &'a InvalidSourceRange>>,
+    pub wanted: Option<Result<&'a Wanted, &'a InvalidService>>,
     /// What is remembered.
     pub record: &'a Record,
     /// Epoch of the provider's daemon.

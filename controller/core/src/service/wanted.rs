@@ -12,7 +12,21 @@ use crate::{
     view::{IpFamily, IpFamilyPolicy, Service, ServicePort},
 };
 
-use super::ownership::{needs_health_check, requests_only_local_traffic};
+use super::{
+    ownership::{needs_health_check, requests_only_local_traffic},
+    picked::InvalidPick,
+};
+
+/// What a Service says that makes no sense: field, value and remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidService {
+    /// Who may connect.
+    #[error(transparent)]
+    SourceRange(#[from] InvalidSourceRange),
+    /// Which nodes receive traffic.
+    #[error(transparent)]
+    Pick(#[from] InvalidPick),
+}
 
 /// What a Service wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +52,7 @@ impl Wanted {
         prefixes: &[String],
         nodes: Arc<NodeSet>,
         endpoints: EndpointSet,
-    ) -> Result<Self, InvalidSourceRange> {
+    ) -> Result<Self, InvalidService> {
         let spec = LoadBalancerSpec {
             ports: service.ports.clone(),
             source_ranges: source_ranges::to_send(&source_ranges::source_ranges(service)?),

@@ -70,7 +70,8 @@ pub(in crate::provider) fn info(wire: v1::HandshakeResponse, configured: &[Accou
         accounts: accounts(wire.accounts, configured)?,
         capabilities,
         limits: limits(wire.limits.unwrap_or_default()),
-        annotation_prefixes: prefixes(wire.annotation_prefixes)?,
+        annotation_prefixes: not_empty("annotation_prefixes", wire.annotation_prefixes)?,
+        node_selector_annotations: not_empty("node_selector_annotations", wire.node_selector_annotations)?,
         tenants: wire.tenants.into_iter().map(|tenant| required("tenants", tenant, ID)).collect::<Result<_, _>>()?,
     })
 }
@@ -113,9 +114,9 @@ fn accounts(wire: Vec<v1::Account>, configured: &[Account]) -> Result<Vec<Accoun
         .collect()
 }
 
-/// Without the empty prefix, which would hand over every annotation there is.
-fn prefixes(wire: Vec<String>) -> Result<Vec<String>, InvalidHandshake> {
-    Ok(wire.into_iter().map(|prefix| required("annotation_prefixes", prefix, 317)).collect::<Result<_, _>>()?)
+/// Keys of annotations, or prefixes of them. The empty one is neither: as a prefix it would hand over every annotation there is.
+fn not_empty(field: &'static str, wire: Vec<String>) -> Result<Vec<String>, InvalidHandshake> {
+    Ok(wire.into_iter().map(|key| required(field, key, 317)).collect::<Result<_, _>>()?)
 }
 
 fn limits(wire: v1::Limits) -> Limits {

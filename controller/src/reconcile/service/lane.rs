@@ -1,11 +1,15 @@
 //! What belongs to one provider.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
+};
 
 use controller_core::{
     backoff::Backoff,
     node_set::{NodeSet, Takes},
     provider::Capability,
+    selector::Selector,
     view::Node,
 };
 use tokio::{
@@ -30,8 +34,11 @@ pub(super) struct Lane {
     pub(super) index: usize,
     pub(super) provider: Provider,
     pub(super) queue: Queue,
-    nodes: RwLock<Option<Nodes>>,
+    nodes: RwLock<BTreeMap<Pick, Nodes>>,
 }
+
+/// By which labels Services pick their nodes; `None`: not at all.
+pub(super) type Pick = Option<Selector>;
 
 /// A node set and since when it holds.
 #[derive(Clone)]
@@ -46,37 +53,59 @@ impl Lane {
         self.provider.last_info()
     }
 
-    /// The node set now.
-    pub(super) fn nodes(&self, nodes: &Cache<Node>) -> Option<Nodes> {
-        if self.read().is_none() {
-            self.refresh_nodes(nodes);
+    /// The nodes that Services with this pick get now. `None`: the provider has not said what its nodes are.
+    pub(super) fn nodes(&self, nodes: &Cache<Node>, pick: &Pick) -> Option<Nodes> {
+        if let Some(known) = self.nodes.read().unwrap_or_else(PoisonError::into_inner).get(pick) {
+            return Some(known.clone());
         }
-        self.read()
+        let info = self.info()?;
+        let mut known = self.lock();
+        let worked_out = || self.work_out(&nodes.list(), &info, pick);
+        Some(known.entry(pick.clone()).or_insert_with(worked_out).clone())
     }
 
-    fn read(&self) -> Option<Nodes> {
-        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Works the node set out anew; whether there was one before and it was another one.
-    pub(super) fn refresh_nodes(&self, nodes: &Cache<Node>) -> bool {
-        let Some(info) = self.info() else { return false };
+    /// Works the node sets of these picks out anew and forgets all others. Gives the picks whose Services have to be looked at: those
+    /// with another set than before, or whose set was not known.
+    pub(super) fn refresh_nodes<'a>(
+        &self,
+        nodes: &Cache<Node>,
+        picks: impl IntoIterator<Item = &'a Pick>,
+    ) -> BTreeSet<&'a Pick> {
+        let Some(info) = self.info() else { return BTreeSet::new() };
+        let mut known = self.lock();
         let all = nodes.list();
+        let mut before = std::mem::take(&mut *known);
+        let mut changed = BTreeSet::new();
+        for pick in picks {
+            let now = self.work_out(&all, &info, pick);
+            let same = before.remove(pick).filter(|before| before.set.digest == now.set.digest);
+            if same.is_none() {
+                changed.insert(pick);
+            }
+            known.insert(pick.clone(), same.unwrap_or(now));
+        }
+        changed
+    }
+
+    /// Whether labels of nodes tell which of them a load balancer of this provider gets.
+    pub(super) fn reads_labels(&self) -> bool {
+        let picks = || self.info().is_some_and(|info| !info.node_selector_annotations.is_empty());
+        self.provider.node_selector().is_some() || picks()
+    }
+
+    fn work_out(&self, all: &[Arc<Node>], info: &Info, pick: &Pick) -> Nodes {
         let takes = Takes {
             schemes: &info.schemes,
             selector: self.provider.node_selector(),
             draining: info.can(Capability::MemberDrain),
         };
-        let set = NodeSet::new(all.iter().map(|node| &**node), takes);
-        let mut current = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        match &*current {
-            Some(before) if before.set.digest == set.digest => false,
-            before => {
-                let changed = before.is_some();
-                *current = Some(Nodes { set: Arc::new(set), since: Instant::now() });
-                changed
-            }
-        }
+        let picked = |node: &&Node| pick.as_ref().is_none_or(|pick| pick.matches(&node.labels));
+        let set = NodeSet::new(all.iter().map(|node| &**node).filter(picked), takes);
+        Nodes { set: Arc::new(set), since: Instant::now() }
+    }
+
+    fn lock(&self) -> RwLockWriteGuard<'_, BTreeMap<Pick, Nodes>> {
+        self.nodes.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,3 +1,4 @@
+mod picked;
 mod tenants;
 
 use std::{

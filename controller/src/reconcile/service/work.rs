@@ -12,10 +12,10 @@ use controller_core::{
         announce,
         decide::{Scene, Step, decide},
         ownership::{self, Owner},
+        picked::picked_nodes,
         record::{Next, Record, Report, Target, Told, Work},
-        wanted::Wanted,
+        wanted::{InvalidService, Wanted},
     },
-    source_ranges::InvalidSourceRange,
     tenancy::Standing,
     view::Service,
 };
@@ -47,7 +47,7 @@ struct Wish {
     epoch: String,
     compares: bool,
     nodes: Option<Nodes>,
-    wanted: Option<Result<Wanted, InvalidSourceRange>>,
+    wanted: Option<Result<Wanted, InvalidService>>,
 }
 
 type Flow = ControlFlow<Outcome>;
@@ -120,12 +120,18 @@ impl Shared {
     }
 
     fn wish(&self, service: &Service, lane: &Arc<Lane>, info: &Info, tenant: &str) -> Wish {
-        let nodes = lane.nodes(&self.context.nodes);
         let wants = ownership::wants_load_balancer(service) && !service.deleting;
-        let members = nodes.as_ref().filter(|_| wants).zip(self.endpoints(service, info));
-        let wanted = members.map(|(nodes, endpoints)| {
-            Wanted::new(service, tenant, &info.annotation_prefixes, Arc::clone(&nodes.set), endpoints)
-        });
+        let (nodes, wanted) = match picked_nodes(service, &info.node_selector_annotations) {
+            Ok(pick) => {
+                let nodes = lane.nodes(&self.context.nodes, &pick);
+                let members = nodes.as_ref().filter(|_| wants).zip(self.endpoints(service, info));
+                let wanted = members.map(|(nodes, endpoints)| {
+                    Wanted::new(service, tenant, &info.annotation_prefixes, Arc::clone(&nodes.set), endpoints)
+                });
+                (nodes, wanted)
+            }
+            Err(problem) => (None, wants.then(|| Err(problem.into()))),
+        };
         let compares = info.can(Capability::LoadBalancerPlan);
         let (lane, tenant, epoch) = (Arc::clone(lane), tenant.to_owned(), info.epoch.clone());
         Wish { lane, tenant, epoch, compares, nodes, wanted }

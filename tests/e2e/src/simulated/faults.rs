@@ -156,7 +156,8 @@ impl<C: Site> World<C> {
         self.cloud.wait_until_ready().await
     }
 
-    pub(super) async fn annotate(&self, service: &str, annotations: &Value) -> Result<()> {
+    /// Gives a Service these annotations; null takes one away.
+    pub async fn annotate(&self, service: &str, annotations: &Value) -> Result<()> {
         let change = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
         self.services().patch(service, &PatchParams::default(), &change).await?;
         Ok(())

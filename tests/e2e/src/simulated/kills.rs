@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams};
 use serde_json::{Value, json};
 use testkit::{services, wait::throughout};
 
@@ -78,8 +78,7 @@ impl<C: Site> World<C> {
             self.create(&(kinds.make)(&racing(number), PORT, kind)).await?;
             if number % 3 == 0 {
                 // Each node that comes has all Services looked at.
-                let labels = json!({"metadata": {"labels": {"example.com/round": number.to_string()}}});
-                self.nodes().patch("node-1", &PatchParams::default(), &Patch::Merge(labels)).await?;
+                self.label("node-1", &json!({"example.com/round": number.to_string()})).await?;
             }
             if number == RACING / 2 {
                 self.register(3).await?;

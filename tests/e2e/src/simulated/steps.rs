@@ -1,7 +1,8 @@
 //! What happens to every cluster, in whichever cloud it is.
 
 use anyhow::{Context, Result, ensure};
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
 use testkit::{kubelet::Readiness, look};
 
 use super::{Site, World};
@@ -26,6 +27,13 @@ impl<C: Site> World<C> {
             })
             .await?;
         }
+        Ok(())
+    }
+
+    /// Gives a node these labels.
+    pub async fn label(&self, node: &str, labels: &Value) -> Result<()> {
+        let change = Patch::Merge(json!({"metadata": {"labels": labels}}));
+        self.nodes().patch(node, &PatchParams::default(), &change).await?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The whole job on Baidu AI Cloud, with keys that are replaced while it is done.
 
 use anyhow::{Result, ensure};
-use e2e::baidu::{Settings, World, given, with};
+use e2e::baidu::{BACKEND_LABEL, Settings, World, given, with};
 use kube::api::DeleteParams;
 use serde_json::json;
 use testkit::cloud::baidu::{ACCESS_KEY, ACCOUNT};
@@ -25,6 +25,7 @@ async fn the_whole_job_from_the_first_node_to_the_last_route() -> Result<()> {
         world.answered_by(address, PORT, &["node-1", "node-2", "node-3"]).await?;
         addresses.push((kind, address));
     }
+    nodes_are_picked_by_label(&world, "blb").await?;
     keys_are_replaced(&mut world).await?;
     world.stop_and_start("node-2").await?;
     world.terminate("node-3").await?;
@@ -44,6 +45,22 @@ async fn the_whole_job_from_the_first_node_to_the_last_route() -> Result<()> {
         ensure!(world.audit()?.contains(action), "the audit log has no {action}: {}", world.audit()?);
     }
     world.ends_well().await
+}
+
+/// Only nodes with the labels a Service names are its servers, as long as they have them.
+async fn nodes_are_picked_by_label(world: &World, service: &str) -> Result<()> {
+    let address = world.address(service).await?;
+    world.label("node-1", &json!({"pool": "web", "disk": "ssd"})).await?;
+    world.label("node-2", &json!({"pool": "web"})).await?;
+    world.annotate(service, &json!({ BACKEND_LABEL: "pool=web, disk=ssd" })).await?;
+    world.answered_by(address, PORT, &["node-1"]).await?;
+    world.label("node-2", &json!({"disk": "ssd"})).await?;
+    world.answered_by(address, PORT, &["node-1", "node-2"]).await?;
+    world.label("node-1", &json!({"disk": null})).await?;
+    world.answered_by(address, PORT, &["node-2"]).await?;
+    world.annotate(service, &json!({ BACKEND_LABEL: null })).await?;
+    world.answered_by(address, PORT, &["node-1", "node-2", "node-3"]).await?;
+    Ok(())
 }
 
 const NEXT: &str = "ALTAKthenextone000000001";

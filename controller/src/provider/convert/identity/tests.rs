@@ -12,6 +12,7 @@ fn good() -> v1::HandshakeResponse {
         limits: Some(v1::Limits { max_instances: Some(7), max_routes: Some(0), ..v1::Limits::default() }),
         annotation_prefixes: vec!["mock.example/".into()],
         tenants: vec!["t1".into()],
+        node_selector_annotations: vec!["mock.example/nodes".into()],
     }
 }
 
@@ -27,7 +28,7 @@ fn a_good_handshake_is_understood_and_unknown_capabilities_are_ignored() {
 #[test]
 fn bad_handshakes_are_refused_by_name() {
     type Break = fn(&mut v1::HandshakeResponse);
-    let cases: [(Break, &str, &str); 12] = [
+    let cases: [(Break, &str, &str); 13] = [
         (|h| h.provider_name.clear(), "BAD_ANSWER", "provider_name"),
         (|h| h.provider_name = "Mock/1".into(), "BAD_ANSWER", "provider_name \"Mock/1\""),
         (|h| h.provider_name = "m".repeat(64), "BAD_ANSWER", "provider_name"),
@@ -40,6 +41,11 @@ fn bad_handshakes_are_refused_by_name() {
         (|h| h.accounts.clear(), "BAD_ANSWER", "accounts is empty"),
         (|h| h.accounts[0].region.clear(), "BAD_ANSWER", "accounts.region is missing"),
         (|h| h.annotation_prefixes.push(String::new()), "BAD_ANSWER", "annotation_prefixes is missing"),
+        (
+            |h| h.node_selector_annotations.push("a".repeat(318)),
+            "BAD_ANSWER",
+            "node_selector_annotations has 318 bytes",
+        ),
     ];
     for (spoil, reason, says) in cases {
         let mut wire = good();

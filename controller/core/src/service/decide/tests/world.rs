@@ -121,7 +121,7 @@ impl World {
         self.events.clear();
     }
 
-    pub(super) fn wanted(&self) -> Option<Result<Wanted, InvalidSourceRange>> {
+    pub(super) fn wanted(&self) -> Option<Result<Wanted, InvalidService>> {
         let service = self.service.as_ref().filter(|service| ownership::wants_load_balancer(service))?;
         Some(Wanted::new(
             service,
@@ -138,7 +138,7 @@ impl World {
         })
     }
 
-    pub(super) fn step(&self, wanted: Option<Result<&Wanted, &InvalidSourceRange>>) -> Step {
+    pub(super) fn step(&self, wanted: Option<Result<&Wanted, &InvalidService>>) -> Step {
         let owner = self.service.as_ref().map_or(Owner::Waiting, |service| ownership::owner(service, self.by_class));
         decide(&Scene {
             service: self.service.as_ref(),
