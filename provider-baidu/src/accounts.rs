@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use cloud_rest::Watch;
 use provider_kit::{
-    Call, Profiles, Tenant,
-    rest::{self, Traces},
+    Call, Kit, Profiles, Tenant,
+    rest::{self, CloudConditions, Traces},
 };
 use tokio::sync::Mutex;
 
@@ -68,6 +68,11 @@ impl Account {
             table_turn: Mutex::default(),
             _watch: watch,
         })
+    }
+
+    /// What the daemon says of the account's cloud and keys.
+    pub(crate) fn conditions(&self, kit: &Kit) -> CloudConditions {
+        CloudConditions::new(kit, self.cloud.account(), self.cloud.client())
     }
 
     /// The cloud, working for a caller on something.

@@ -47,6 +47,10 @@ fn attach(daemon: Daemon, accounts: Accounts, traces: &Traces) -> Daemon {
     for warning in &accounts.warnings {
         tracing::warn!("{warning}");
     }
-    let provider = Provider::new(daemon.kit(), accounts.profiles);
+    let kit = daemon.kit();
+    for account in accounts.profiles.all() {
+        account.conditions(&kit).follow_credentials(&kit);
+    }
+    let provider = Provider::new(kit, accounts.profiles);
     provider.serve(daemon)
 }

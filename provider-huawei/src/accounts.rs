@@ -7,7 +7,11 @@ use std::{
 
 use cloud_provider_api::error::Reason;
 use cloud_rest::TransportError;
-use provider_kit::{Call, Caller, Error, Kit, Profiles, Result, Tenant, inventory::Inventory, rest};
+use provider_kit::{
+    Call, Caller, Error, Kit, Profiles, Result, Tenant,
+    inventory::Inventory,
+    rest::{self, CloudConditions},
+};
 
 use crate::{
     api::ecs::AllServers,
@@ -59,6 +63,11 @@ impl Account {
             cloud,
             project,
         })
+    }
+
+    /// What the daemon says of the account's cloud and keys.
+    pub(crate) fn conditions(&self, kit: &Kit) -> CloudConditions {
+        CloudConditions::new(kit, self.cloud.account(), self.cloud.client())
     }
 
     /// The project's id, which the API calls the account.

@@ -5,7 +5,6 @@ pub mod annotations;
 pub mod api;
 mod args;
 pub mod cloud;
-mod conditions;
 pub mod config;
 pub mod credentials;
 pub mod dialect;

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use provider_kit::{Daemon, Faults, rest::Traces};
 
-use crate::{Args, accounts::Accounts, cloud::Surroundings, conditions, service::Provider, setup::Setup};
+use crate::{Args, accounts::Accounts, cloud::Surroundings, service::Provider, setup::Setup};
 
 /// Runs the daemon until SIGTERM.
 pub async fn run(args: Args) -> ExitCode {
@@ -67,8 +67,7 @@ fn serve(daemon: Daemon, parts: Parts) -> Daemon {
         async move { accounts.follow_keys(&kit).await }
     });
     for account in accounts.all() {
-        let follow = conditions::follow_credentials(kit.clone(), account.clone());
-        tokio::spawn(kit.draining().clone().run_until_cancelled_owned(follow));
+        account.conditions(&kit).follow_credentials(&kit);
     }
     let provider = Provider::new(kit, accounts, &setup);
     provider.serve(daemon)

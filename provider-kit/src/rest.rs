@@ -1,6 +1,7 @@
 //! For daemons that call their cloud with `cloud-rest` (feature `rest`): failed calls in the API's words, for whom calls are
-//! made, and the kubeconfigs clouds issue.
+//! made, what they say of the cloud, and the kubeconfigs clouds issue.
 
+mod conditions;
 mod kubeconfig;
 mod traces;
 
@@ -10,6 +11,7 @@ use cloud_provider_api::error::Reason;
 use cloud_rest::{Actor, Kind, Share};
 
 pub use self::{
+    conditions::CloudConditions,
     kubeconfig::{Kubeconfig, NoKubeconfig, issued},
     traces::Traces,
 };

@@ -8,6 +8,7 @@ use futures::stream::BoxStream;
 use provider_kit::{
     Call, Error, Result,
     inventory::{Clues, NodeView, Question, Unidentified, answer_nodes, check_nodes, internal_ips},
+    rest::CloudConditions,
 };
 use tonic::{Request, Response, Status};
 
@@ -33,7 +34,7 @@ impl Instances for Provider {
         let max_age = check_nodes(&request, MAX_INSTANCES)?;
         call.caller.cluster(request.cluster.as_ref())?;
         let account = self.account(&call, "")?;
-        let view = Nodes(account.cloud.config());
+        let view = Nodes { config: account.cloud.config(), conditions: account.conditions(&self.0.kit) };
         let (results, machines) = answer_nodes(&account.fleet, &view, &request.nodes, max_age).await;
         for ((node, machine), result) in request.nodes.iter().zip(&machines).zip(&results) {
             if let Some(machine) = machine {
@@ -59,14 +60,17 @@ impl Instances for Provider {
 }
 
 /// How nodes are read and machines described.
-struct Nodes<'c>(&'c Config);
+struct Nodes<'c> {
+    config: &'c Config,
+    conditions: CloudConditions,
+}
 
 impl NodeView<Machine> for Nodes<'_> {
     fn question<'a>(&'a self, node: &'a v1::NodeReference) -> Result<Question<'a>, Box<Told>> {
         match provider_id::parse(&node.provider_id) {
             ProviderId::Machine(id) => Ok(Question::Id(id)),
             ProviderId::Unset => {
-                let vpc = self.0.vpc_id.as_deref().unwrap_or_default();
+                let vpc = self.config.vpc_id.as_deref().unwrap_or_default();
                 Ok(Question::Node(Clues { name: &node.node_name, ips: internal_ips(node), vpc }))
             }
             ProviderId::Foreign => {
@@ -82,16 +86,24 @@ impl NodeView<Machine> for Nodes<'_> {
     }
 
     fn instance(&self, node: &v1::NodeReference, machine: &Machine) -> v1::Instance {
-        describe::instance(node, machine, self.0)
+        describe::instance(node, machine, self.config)
+    }
+
+    fn heard(&self, outcome: Result<(), &Error>) {
+        self.conditions.heard(outcome);
+    }
+
+    fn unlisted(&self, count: usize) {
+        self.conditions.unlisted(count);
     }
 
     fn absent(&self, evidence: String) -> v1::InstanceAbsent {
-        v1::InstanceAbsent { account: self.0.account_id.clone(), region: self.0.region.clone(), evidence }
+        v1::InstanceAbsent { account: self.config.account_id.clone(), region: self.config.region.clone(), evidence }
     }
 
     /// At the edge users join machines of their own, which the cloud knows nothing of.
     fn unidentified(&self, why: &Unidentified) -> Option<Told> {
-        let may_be_own = self.0.profile.features.own_machines && matches!(why, Unidentified::NoMatch { .. });
+        let may_be_own = self.config.profile.features.own_machines && matches!(why, Unidentified::NoMatch { .. });
         may_be_own.then(|| {
             let reason = format!("a machine of the user's own, as it seems: {why}");
             Told::NotOurs(v1::InstanceNotOurs { reason })

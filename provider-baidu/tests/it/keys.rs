@@ -28,6 +28,10 @@ async fn a_wrong_key_in_the_file_does_not_take_the_place_of_the_one_in_use() {
         rig.cloud.calls().iter().any(|call| call.status.is_some_and(|status| status >= 400))
     })
     .await;
+    until("people can read of it", || async {
+        matches!(rig.condition("CredentialsValid").await, Some((Some(true), reason, _)) if reason == "NotReplaced")
+    })
+    .await;
     for number in 2..5 {
         let id = format!("i-{number}");
         rig.add_machines(&[(&id, &format!("192.168.0.{}", number + 3))]);
@@ -40,6 +44,26 @@ async fn a_wrong_key_is_an_answer_about_nobody() {
     let rig = Rig::with(|config, _| config["SecretAccessKey"] = json!("marker-wrong")).await;
     rig.add_machines(&[("i-1", "192.168.0.4")]);
     assert_eq!(rig.word("cce://i-1").await, "unknown: CREDENTIALS_REJECTED");
+    let (holds, reason, message) = rig.condition("CredentialsValid").await.unwrap();
+    assert_eq!((holds, reason.as_str()), (Some(false), "Rejected"));
+    assert!(!message.contains("marker"), "{message}");
+}
+
+#[tokio::test]
+async fn the_daemon_says_how_its_cloud_is() {
+    let rig = Rig::start().await;
+    rig.add_machines(&[("i-1", "192.168.0.4"), ("i-2", "192.168.0.5")]);
+    assert_eq!(rig.condition("CloudReachable").await, None, "nothing was asked yet");
+    assert_eq!(rig.word("cce://i-1").await, "found cce://i-1");
+    for (condition, reason) in
+        [("CloudReachable", "Answered"), ("CredentialsValid", "InUse"), ("ListingsComplete", "Complete")]
+    {
+        let (holds, why, _) = rig.condition(condition).await.unwrap();
+        assert_eq!((holds, why.as_str()), (Some(true), reason), "{condition}");
+    }
+    rig.answer("/bcc/*", 1000, 503, "");
+    rig.word("cce://i-1").await;
+    assert_eq!(rig.condition("CloudReachable").await.unwrap().0, Some(false));
 }
 
 #[tokio::test]

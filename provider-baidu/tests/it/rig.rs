@@ -102,6 +102,14 @@ impl Rig {
         client.batch_get_instances(timed(request)).await.unwrap().into_inner().results
     }
 
+    /// Whether a condition of the daemon holds, why in a word, and what is said of it.
+    pub(crate) async fn condition(&self, name: &str) -> Option<(Option<bool>, String, String)> {
+        let mut client = IdentityClient::new(self.channel());
+        let status = client.get_status(timed(v1::GetStatusRequest {})).await.unwrap().into_inner();
+        let condition = status.conditions.into_iter().find(|condition| condition.r#type == name)?;
+        Some((condition.status, condition.reason, condition.message))
+    }
+
     /// In a word or two.
     pub(crate) async fn word(&self, provider_id: &str) -> String {
         let results = self.look_up(vec![node("192.168.0.4", provider_id)], true).await;

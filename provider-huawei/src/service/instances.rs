@@ -6,8 +6,9 @@ use cloud_provider_api::{
 };
 use futures::stream::BoxStream;
 use provider_kit::{
-    Call, Error, Kit, Result,
+    Call, Error, Result,
     inventory::{Clues, NodeView, Question, answer_nodes, check_nodes, internal_ips},
+    rest::CloudConditions,
 };
 use tonic::{Request, Response, Status};
 
@@ -15,7 +16,6 @@ use super::{Provider, identity::MAX_INSTANCES};
 use crate::{
     PROVIDER,
     accounts::Account,
-    conditions,
     nodes::{
         describe::{self, View},
         machine::Machine,
@@ -35,8 +35,7 @@ impl Instances for Provider {
         let cluster = call.caller.cluster(request.cluster.as_ref())?.id.clone();
         let account = self.account(&call, "")?;
         let nodes = Nodes {
-            kit: &self.0.kit,
-            account,
+            conditions: account.conditions(&self.0.kit),
             view: self.view(account)?,
             vpc: account.cloud.config().vpc.id.clone().unwrap_or_default(),
         };
@@ -71,14 +70,13 @@ impl Provider {
 }
 
 /// How nodes are read and servers described.
-struct Nodes<'c> {
-    kit: &'c Kit,
-    account: &'c Account,
+struct Nodes {
+    conditions: CloudConditions,
     view: View,
     vpc: String,
 }
 
-impl NodeView<Machine> for Nodes<'_> {
+impl NodeView<Machine> for Nodes {
     fn question<'a>(&'a self, node: &'a v1::NodeReference) -> Result<Question<'a>, Box<Told>> {
         match provider_id::parse(&node.provider_id) {
             ProviderId::Server(id) => Ok(Question::Id(id)),
@@ -103,11 +101,11 @@ impl NodeView<Machine> for Nodes<'_> {
     }
 
     fn heard(&self, outcome: Result<(), &Error>) {
-        conditions::note(self.kit, self.account, outcome);
+        self.conditions.heard(outcome);
     }
 
     fn unlisted(&self, count: usize) {
-        conditions::note_unlisted(self.kit, self.account, count);
+        self.conditions.unlisted(count);
     }
 
     fn absent(&self, evidence: String) -> v1::InstanceAbsent {

@@ -30,10 +30,10 @@ pub trait NodeView<M: Machine>: Sync {
     fn instance(&self, node: &NodeReference, machine: &M) -> v1::Instance;
 
     /// What a look at the cloud said about the cloud itself: that it answers, or the first of its failures.
-    fn heard(&self, _: Result<(), &Error>) {}
+    fn heard(&self, outcome: Result<(), &Error>);
 
     /// The cloud's lists lack so many machines that it shows when asked for each by itself.
-    fn unlisted(&self, _: usize) {}
+    fn unlisted(&self, count: usize);
 
     /// The account and region asked, and the cloud's words.
     fn absent(&self, evidence: String) -> v1::InstanceAbsent;
