@@ -26,7 +26,7 @@ pub async fn run(args: Args) -> ExitCode {
                 tokio::spawn(async move {
                     // A daemon that has nothing to change fights over nothing, and asks nothing.
                     account.load_balancers.change().await;
-                    warn_of_managed_controller(&account.cloud).await;
+                    warn_of_managed_controller(&account).await;
                 });
             }
             Ok::<_, anyhow::Error>(attach(daemon, accounts, &traces))

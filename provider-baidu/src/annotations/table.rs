@@ -126,7 +126,8 @@ pub(super) static TABLE: &[Annotation] = &[
     Annotation {
         key: SUBNET,
         values: "id of a subnet of type BCC",
-        default: "`SubnetIds` of the configuration, else the subnet of most of the members, else the one CCE reserves",
+        default: "`SubnetIds` of the configuration, else the one that CCE's cluster has for load balancers, else that of most of the members, else the \
+                  one CCE reserves",
         effect: "Subnet of the load balancer. Read when it is made.",
         read: |value, settings| values::id(value).map(|id| settings.subnet_id = Some(id)),
     },

@@ -36,6 +36,8 @@ pub(crate) struct Cluster {
     pub(crate) public: Option<bool>,
     /// Whether the cloud itself runs a controller for load balancers in it. `None`: it does not tell.
     pub(crate) managed_controller: Option<bool>,
+    /// The subnet that load balancers of Services are to be in. Empty: it does not tell.
+    pub(crate) balancer_subnet: String,
 }
 
 /// Whether a cluster is of the API's first version.
@@ -70,6 +72,7 @@ impl From<WireV1> for Cluster {
             phase: wire.status,
             public: None,
             managed_controller: None,
+            balancer_subnet: String::new(),
         }
     }
 }
@@ -94,6 +97,15 @@ struct Spec {
     version: String,
     #[serde(rename = "k8sCustomConfig", deserialize_with = "or_default")]
     custom: Custom,
+    #[serde(rename = "containerNetworkConfig", deserialize_with = "or_default")]
+    network: Network,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Network {
+    #[serde(rename = "lbServiceVPCSubnetID", deserialize_with = "or_default")]
+    balancer_subnet: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -136,6 +148,7 @@ impl From<WireV2> for Cluster {
     fn from(wire: WireV2) -> Self {
         Self {
             managed_controller: wire.spec.custom.runs_controller(),
+            balancer_subnet: wire.spec.network.balancer_subnet,
             id: wire.spec.cluster_id,
             name: wire.spec.cluster_name,
             version: wire.spec.version,
@@ -239,7 +252,8 @@ mod tests {
     fn a_cluster_of_the_second_version_is_read_with_all_that_is_asked_about_it() {
         let wire = |eip: &str, custom: serde_json::Value| {
             json!({"spec": {"clusterID": "cce-1a2b3c4d", "clusterName": "prod", "clusterType": "normal", "k8sVersion": "1.30.1",
-                "vpcID": "vpc-1", "plugins": null, "k8sCustomConfig": custom},
+                "vpcID": "vpc-1", "plugins": null, "k8sCustomConfig": custom,
+                "containerNetworkConfig": {"mode": "vpc-route-veth", "lbServiceVPCSubnetID": "sbn-1"}},
                 "status": {"clusterBLB": {"id": "lb-1", "vpcIP": "192.168.0.9", "eip": eip}, "clusterPhase": "running", "nodeNum": 3},
                 "createdAt": "2026-01-01T00:00:00Z"})
         };
@@ -258,6 +272,7 @@ mod tests {
                 phase: "running".to_owned(),
                 public: Some(public),
                 managed_controller: managed,
+                balancer_subnet: "sbn-1".to_owned(),
             };
             assert_eq!(cluster, expected, "{custom}");
         }

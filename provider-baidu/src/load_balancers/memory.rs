@@ -11,10 +11,19 @@ use provider_kit::{load_balancers::Creations, tenancy::Quotas};
 use tokio::{sync::Notify, time::Instant};
 
 use super::recent::Recent;
-use crate::{api::subnets::Subnet, cloud::Cloud};
+use crate::{
+    api::{
+        cce::{self, Cluster},
+        subnets::Subnet,
+    },
+    cloud::Cloud,
+};
 
 /// How long the subnets are taken to be what they were: their free addresses change.
 const FRESH: Duration = Duration::from_mins(1);
+
+/// How long a cluster that could not be read is not asked for again: nothing hangs on it that may wait for it.
+const UNREAD: Duration = Duration::from_mins(5);
 
 /// By the VPC.
 type Subnets = HashMap<String, (Instant, Arc<Vec<Subnet>>)>;
@@ -23,6 +32,7 @@ type Subnets = HashMap<String, (Instant, Arc<Vec<Subnet>>)>;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     subnets: tokio::sync::Mutex<Subnets>,
+    cluster: tokio::sync::Mutex<Option<(Instant, Option<Arc<Cluster>>)>>,
     /// Creations of which nobody knows how they ended.
     pub(super) creations: Creations,
     /// Addresses the cloud said it had made, and did not know when they were to be bound: the answer to a repeated call can be about
@@ -58,6 +68,29 @@ impl Memory {
         let fresh = Arc::new(cloud.subnets(vpc).await?);
         known.insert(vpc.to_owned(), (Instant::now(), Arc::clone(&fresh)));
         Ok(fresh)
+    }
+
+    /// The cluster that is served, as CCE described it when it was first asked. `None`: nobody can say, as the key may not ask, the cluster
+    /// is none of CCE's, or of its first version.
+    pub(crate) async fn cluster(&self, cloud: &Cloud) -> Option<Arc<Cluster>> {
+        let id = &cloud.config().cluster_id;
+        if cce::is_v1(id) {
+            return None;
+        }
+        // Held while reading: one reading serves all who wait.
+        let mut known = self.cluster.lock().await;
+        if let Some((at, cluster)) = &*known
+            && (cluster.is_some() || at.elapsed() < UNREAD)
+        {
+            return cluster.clone();
+        }
+        let read = cloud.cluster(id).await.inspect_err(|error| {
+            tracing::info!(cluster = id, %error, "not known what CCE says of the cluster: its subnet for load balancers, and whether \
+                                                  its own cloud controller is off");
+        });
+        let cluster = read.ok().map(Arc::new);
+        *known = Some((Instant::now(), cluster.clone()));
+        cluster
     }
 
     pub(super) fn eip_is_dead(&self, key: &str, ip: &str) {

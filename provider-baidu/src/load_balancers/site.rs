@@ -47,7 +47,12 @@ impl Engine<'_> {
             .filter(|address| address.r#type() == v1::AddressType::InternalIp)
             .filter_map(|address| address.address.parse().ok())
             .collect();
-        let chosen = place::choose(&subnets, &config.subnet_ids, &addresses, &self.tenant.subnets);
+        let mut preferred = config.subnet_ids.clone();
+        if preferred.is_empty() {
+            let cluster = self.memory.cluster(self.cloud).await;
+            preferred.extend(cluster.map(|cluster| cluster.balancer_subnet.clone()));
+        }
+        let chosen = place::choose(&subnets, &preferred, &addresses, &self.tenant.subnets);
         let subnet = chosen.map_err(|refusal| refusal.into_error(PROVIDER))?.id.clone();
         Ok(Site { vpc, subnet, region: None, former })
     }

@@ -14,6 +14,7 @@ use provider_kit::{
 use super::Provider;
 use crate::{
     PROVIDER,
+    accounts::Account,
     api::cce::{Cluster, Way, is_v1},
     cloud::Cloud,
     fault,
@@ -110,20 +111,14 @@ fn on_wire(cluster: Cluster, region: &str) -> v1::ManagedCluster {
     }
 }
 
-/// Tells, in the log, when the cluster that is served has a controller of the cloud's own. Best effort: the key may not be
-/// allowed to ask.
-pub(crate) async fn warn_of_managed_controller(cloud: &Cloud) {
-    let id = &cloud.config().cluster_id;
-    if is_v1(id) {
-        return;
-    }
-    match cloud.cluster(id).await {
-        Ok(cluster) if cluster.managed_controller == Some(true) => tracing::warn!(
-            cluster = id,
+/// Tells, in the log, when the cluster that is served has a controller of the cloud's own.
+pub(crate) async fn warn_of_managed_controller(account: &Account) {
+    let cluster = account.load_balancers.cluster(&account.cloud).await;
+    if let Some(cluster) = cluster.filter(|cluster| cluster.managed_controller == Some(true)) {
+        tracing::warn!(
+            cluster = cluster.id,
             "CCE's own cloud controller is on in this cluster: have it switched off, or both will fight over the same load balancers"
-        ),
-        Ok(_) => {}
-        Err(error) => tracing::info!(cluster = id, %error, "not known whether CCE's own cloud controller is off"),
+        );
     }
 }
 

@@ -15,7 +15,7 @@ use Now::{Reason, Test};
 /// Issues and pull requests of `cloud-provider-baiducloud`.
 const ISSUES: &[(u32, Now)] = &[
     (5, Test("the_private_cloud_is_served_under_its_prefix_without_addresses")),
-    (13, Test("issue_13_the_subnet_is_the_annotations_or_the_members")),
+    (13, Test("issue_13_the_subnet_is_the_annotations_the_clusters_or_the_members")),
     (14, Test("the_subnet_is_the_members_or_the_reserved_one")),
     (23, Test("addresses_are_ordered_and_the_public_ones_can_be_left_out")),
     (24, Test("absence_is_the_clouds_word_about_that_one_machine")),

@@ -279,7 +279,7 @@ async fn issue_119_what_was_removed_by_hand_is_removed() {
 
 /// 13, 14, 71: the subnet.
 #[tokio::test]
-async fn issue_13_the_subnet_is_the_annotations_or_the_members() {
+async fn issue_13_the_subnet_is_the_annotations_the_clusters_or_the_members() {
     let rig = Rig::start().await;
     let more = json!({ "subnets": [{ "id": "sbn-2", "cidr": "192.168.200.0/24" },
         { "id": "sbn-3", "cidr": "192.168.201.0/24", "subnetType": "BBC" }] });
@@ -293,8 +293,21 @@ async fn issue_13_the_subnet_is_the_annotations_or_the_members() {
         let error = rig.ensure_once(&other).await.unwrap_err();
         assert!(error.message().contains(part), "{error}");
     }
-    let rig = Rig::start().await;
-    rig.seed(&more);
-    rig.ensure(&mut rig.service(Kind::Plain)).await;
-    assert_eq!(subnet(&rig), simulators::baidu::state::SUBNET, "that of the members");
+    for (case, cluster_has, expected) in [
+        ("that of the cluster", "sbn-2", "sbn-2"),
+        ("that of the members, as the cluster's is not there", "sbn-9", simulators::baidu::state::SUBNET),
+    ] {
+        let mut rig = Rig::start().await;
+        rig.seed(&more);
+        rig.seed(&json!({ "clusters": [{ "id": "cce-1", "lbSubnetId": cluster_has }] }));
+        rig.become_account(&json!({ "ClusterId": "cce-1" }));
+        rig.ensure(&mut rig.service(Kind::Plain)).await;
+        assert_eq!(subnet(&rig), expected, "{case}");
+        rig.ensure(&mut rig.service(Kind::Plain).change(|s| s.uid = "u2".to_owned())).await;
+        assert_eq!(
+            rig.calls().0.iter().filter(|read| *read == "GetCluster").count(),
+            1,
+            "{case}: once for all Services"
+        );
+    }
 }

@@ -350,7 +350,8 @@ fn cloud(sim: &Running<Baidu>, profile: &str, keys: &Value) -> Cloud {
     if profile == "private" {
         text["Endpoint"] = json!(url);
     } else {
-        text["Endpoints"] = json!({ "blb": url, "eip": url, "vpc": url, "bcc": url, "bec": url, "sts": url });
+        text["Endpoints"] =
+            json!({ "blb": url, "cce": url, "eip": url, "vpc": url, "bcc": url, "bec": url, "sts": url });
     }
     text.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
     let config = config::parse(&text.to_string(), &|_| None).unwrap().config;
