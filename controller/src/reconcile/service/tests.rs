@@ -260,6 +260,12 @@ async fn one_new_node_is_one_update_a_service_and_a_burst_two() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(cloud.members(), [2], "as the last flip left it");
     assert!(updates().into_values().all(|count| count <= 2));
+    rig.api.edit_node(
+        "n2",
+        &json!({"metadata": {"labels": {"node.kubernetes.io/exclude-from-external-load-balancers": "true"}}}),
+    );
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((cloud.members(), updates().into_values().max()), (vec![1], Some(1)), "a flip that lasts arrives");
 }
 
 #[tokio::test(start_paused = true)]
