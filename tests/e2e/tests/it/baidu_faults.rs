@@ -43,7 +43,12 @@ async fn calls_that_go_wrong_cost_neither_nodes_nor_load_balancers() -> Result<(
         ("429 storm", Fault::refuse(429, "RateLimit", "too many requests"), r#"outcome="throttled""#),
         ("503", Fault::refuse(503, "ServiceUnavailable", "try again"), "CLOUD_UNAVAILABLE"),
         ("502 of a gateway", Fault::answer(502, "<html>Bad Gateway</html>"), "CLOUD_UNAVAILABLE"),
-        ("empty lists", Fault::short(0), r#"provider_condition{condition="ListingsComplete"} 0"#),
+        ("empty lists", Fault::short(0), "LISTING_UNFINISHED"),
+        (
+            "empty lists, as the daemon tells of them",
+            Fault::short(0),
+            r#"provider_condition{condition="ListingsComplete"} 0"#,
+        ),
         ("truncated lists", Fault::short(1), "LISTING_UNFINISHED"),
     ];
     weathered(Vec::new(), faults).await
