@@ -23,8 +23,8 @@ pub(crate) fn check_named(subnet: &Subnet) -> Result<(), Refusal> {
     Err(Refusal::fields(Reason::AnnotationInvalid, vec![(field, problem)]))
 }
 
-/// Chooses one of a VPC's subnets. `preferred`: as the configuration or the cluster says, in that order. `members`: addresses of the servers.
-/// `allowed`: those the tenant may use; none: all.
+/// Chooses one of a VPC's subnets. `preferred`: as the configuration or the cluster says, in that order. `members`: addresses of
+/// the servers. `allowed`: those the tenant may use; none: all.
 pub(crate) fn choose<'s>(
     subnets: &'s [Subnet],
     preferred: &[String],
